@@ -1,0 +1,56 @@
+import { FlatrankError, describe, invalidArgument } from './errors.js';
+
+/** A row-major matrix of 32-bit floats: `rows` x `cols`, row `i` at `data[i * cols]`. */
+export class Matrix {
+  /** (rows · cols), row-major. */
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+
+  /**
+   * @param data (rows · cols), row-major; kept, not copied
+   * @throws FlatrankError `ERR_INVALID_ARGUMENT` where `data` is not a Float32Array of rows · cols values
+   */
+  constructor(data: Float32Array, rows: number, cols: number) {
+    if (!(data instanceof Float32Array) || data.length !== rows * cols)
+      throw invalidArgument('data', `a Float32Array of ${rows} x ${cols} values`, data);
+    this.data = data;
+    this.rows = rows;
+    this.cols = cols;
+  }
+
+  /** A view of row `i` (it shares memory with `data`). */
+  row(i: number): Float32Array {
+    if (!Number.isInteger(i) || i < 0 || i >= this.rows)
+      throw invalidArgument('i', `a row index below ${this.rows}`, i);
+    return this.data.subarray(i * this.cols, (i + 1) * this.cols);
+  }
+}
+
+/** What is accepted where vectors are expected: a {@link Matrix} (or anything of its shape), or its values alone. */
+export type MatrixLike = Float32Array | Pick<Matrix, 'data' | 'rows' | 'cols'>;
+
+/**
+ * The values and row count of `x`, checked to be rows of `dimension` values each.
+ * @throws FlatrankError `ERR_DIMENSION` for another dimension, `ERR_INVALID_ARGUMENT` for anything that is not a matrix
+ */
+export function rowsOf(name: string, x: MatrixLike, dimension: number): { data: Float32Array; rows: number } {
+  if (x instanceof Float32Array) {
+    if (x.length % dimension !== 0)
+      throw new FlatrankError(
+        'ERR_DIMENSION',
+        `Expected \`${name}\` to hold rows of ${dimension} values but received ${describe(x)}`,
+      );
+    return { data: x, rows: x.length / dimension };
+  }
+  if (typeof x !== 'object' || x === null || !(x.data instanceof Float32Array))
+    throw invalidArgument(name, 'a Float32Array or a Matrix', x);
+  if (x.cols !== dimension)
+    throw new FlatrankError(
+      'ERR_DIMENSION',
+      `Expected \`${name}\` to have ${dimension} columns but received ${describe(x.cols)}`,
+    );
+  if (x.data.length !== x.rows * x.cols)
+    throw invalidArgument(`${name}.data`, `a Float32Array of ${x.rows} x ${x.cols} values`, x.data);
+  return { data: x.data, rows: x.rows };
+}

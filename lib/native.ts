@@ -1,0 +1,152 @@
+/**
+ * The only file that loads the native addon, and its types. Nothing here checks meaning: callers have done so, and C++
+ * checks again whatever guards memory.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { FlatrankError, type FlatrankErrorCode } from './errors.js';
+
+/** Stops the native jobs it was handed to, soon after `cancel()`; they reject with `ERR_CANCELLED`. */
+export interface NativeCancellation {
+  cancel(): void;
+}
+
+/** How distances of an index are defined: squared L2 (ascending) or inner product (descending). */
+export type NativeMetric = 'l2' | 'ip';
+
+/** How token vectors of one text become one vector. */
+export type PoolingMode = 'mean' | 'cls' | 'max' | 'mean_sqrt_len';
+
+/** native/index: append-only blocks of fp32 rows. One transaction of stage, stage, …, commit or rollback at a time. */
+export interface NativeFlatIndex {
+  /** Rows that searches see. */
+  readonly ntotal: number;
+  /** Copies rows (n · dimension) behind the last row, not yet visible. Synchronous: a memory copy. */
+  stage(rows: Float32Array): void;
+  /** Checks and measures the staged rows on the thread pool, then makes all of them visible at once. */
+  commit(cancellation?: NativeCancellation): Promise<void>;
+  /** Forgets the staged rows. */
+  rollback(): void;
+  /** Exact top k of each query; `queries` (nq · dimension) is copied before the call returns. */
+  search(
+    queries: Float32Array,
+    k: number,
+    cancellation?: NativeCancellation,
+  ): Promise<{ distances: Float32Array; labels: Int32Array }>;
+  /** A copy of row `i`. */
+  reconstruct(i: number): Float32Array;
+  /** Forgets every row; searches that run keep what they saw. */
+  reset(): void;
+  /** Bytes held for rows and what belongs to them. */
+  readonly memoryBytes: number;
+  /** Frees the rows. The caller has waited for its own calls. */
+  dispose(): void;
+}
+
+interface NativeBinding {
+  /** Raised errors are instances of this class from now on, in this thread. */
+  setErrorClass(errorClass: typeof FlatrankError): void;
+  /** The instruction set chosen: 'scalar', 'avx2' or 'avx512'. */
+  readonly isa: string;
+  /** Processors this process may use: affinity and the container's CPU limit together. */
+  readonly cpuLimit: number;
+  /** Threads of the native pool, the caller of a job included. */
+  readonly poolThreads: number;
+  Cancellation: new () => NativeCancellation;
+  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number) => NativeFlatIndex;
+  /**
+   * Pools token vectors. Text i has `lengths[i]` rows of `hidden`, from row `offsets[i]` on.
+   * @param hidden (rows · dimension), read in place: it must not change or be detached before the promise settles
+   * @returns (n · dimension)
+   */
+  pool(
+    hidden: Float32Array,
+    offsets: Int32Array,
+    lengths: Int32Array,
+    dimension: number,
+    mode: PoolingMode,
+    normalize: boolean,
+    cancellation?: NativeCancellation,
+  ): Promise<Float32Array>;
+  /**
+   * Merges the top-k lists of shards, each (nq · shardK) padded with label −1, into (nq · k).
+   * `labelOffsets[s]` is added to the labels of shard s.
+   */
+  mergeShards(
+    distances: readonly Float32Array[],
+    labels: readonly Int32Array[],
+    labelOffsets: Int32Array,
+    nq: number,
+    k: number,
+    descending: boolean,
+    cancellation?: NativeCancellation,
+  ): Promise<{ distances: Float32Array; labels: Int32Array }>;
+  /**
+   * Orders the candidates of each query by relevance, best first, and cuts them to k. Query i has the candidates
+   * `offsets[i] .. offsets[i + 1]`. An id given twice counts once, with its best score; equal scores take the lower id.
+   * @returns (nq · k), padded with label −1 and score −Infinity
+   */
+  mergeRerank(
+    labels: Int32Array,
+    scores: Float32Array,
+    offsets: Int32Array,
+    k: number,
+    cancellation?: NativeCancellation,
+  ): Promise<{ scores: Float32Array; labels: Int32Array }>;
+}
+
+let loaded: NativeBinding | undefined;
+
+/**
+ * The native addon, loaded on first use, so that importing the package never fails.
+ * @throws FlatrankError `ERR_NATIVE` that says where it was looked for and how to mend it
+ */
+export function native(): NativeBinding {
+  if (loaded) return loaded;
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const require = createRequire(import.meta.url);
+  try {
+    loaded = (require('node-gyp-build') as (directory: string) => NativeBinding)(root);
+  } catch (cause) {
+    if (isNativeError(cause)) throw new FlatrankError(cause.code, cause.message);
+    throw new FlatrankError(
+      'ERR_NATIVE',
+      `The native addon of flatrank could not be loaded for ${process.platform}-${process.arch}, Node.js ` +
+        `${process.versions.node}: ${cause instanceof Error ? cause.message.trim() : String(cause)}\n` +
+        'Looked in build/Release and prebuilds of the package. If your platform has no prebuilt file, build it with ' +
+        'a C++20 compiler and CMake: `npx cmake-js compile` in the package’s folder.',
+      { cause },
+    );
+  }
+  loaded.setErrorClass(FlatrankError);
+  return loaded;
+}
+
+function isNativeError(error: unknown): error is Error & { code: FlatrankErrorCode } {
+  return error instanceof Error && 'code' in error && String(error.code) === 'ERR_UNSUPPORTED';
+}
+
+/**
+ * Awaits one native job that an AbortSignal can stop. The job has ended, either way, when the promise settles; an
+ * aborted one rejects with `signal.reason`. Errors get the stack of whoever called.
+ */
+export async function runNative<T>(
+  signal: AbortSignal | undefined,
+  start: (cancellation: NativeCancellation | undefined) => Promise<T>,
+): Promise<T> {
+  const site = new Error();
+  signal?.throwIfAborted();
+  const cancellation = signal ? new (native().Cancellation)() : undefined;
+  const onAbort = (): void => cancellation?.cancel();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await start(cancellation);
+  } catch (error) {
+    if (signal?.aborted && error instanceof FlatrankError && error.code === 'ERR_CANCELLED') throw signal.reason;
+    if (error instanceof FlatrankError)
+      error.stack = `FlatrankError: ${error.message}\n${site.stack?.split('\n').slice(1).join('\n') ?? ''}`;
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
