@@ -1,3 +1,4 @@
 /** The public surface of flatrank, and nothing else. */
 export { FlatrankError, errorCodes, type FlatrankErrorCode } from './errors.js';
 export { Matrix, type MatrixLike } from './matrix.js';
+export * from './data/index.js';

@@ -1,0 +1,88 @@
+import { parse, type Parser } from 'csv-parse';
+import { FlatrankError, checkString } from '../errors.js';
+import type { FileRecord } from './record.js';
+import { badFile, countLineFeeds, readSegments } from './segments.js';
+
+/** How a table is written. */
+export interface CsvOptions {
+  /** What separates the fields of a row; a comma unless given. */
+  delimiter?: string;
+  /** Whether a field may stand in double quotes; true unless given. Tab-separated values have no such rule. */
+  quotes?: boolean;
+}
+
+interface Row {
+  line: number;
+  values: string[];
+}
+
+/**
+ * Reads a table as RFC 4180 has it: a header row, then rows of as many fields; a field in double quotes may hold
+ * delimiters, line breaks and doubled quotes. UTF-8 with or without a byte order mark, LF or CRLF; blank lines are
+ * skipped, and so is a column without a name. A path that ends in `.gz` is gunzipped. All values are strings.
+ * @throws FlatrankError `ERR_NOT_FOUND`, `ERR_BAD_FILE` naming file and line
+ */
+export async function* readCsv(path: string, options: CsvOptions = {}): AsyncGenerator<FileRecord, void, undefined> {
+  const delimiter = checkString('delimiter', options.delimiter ?? ',');
+  const quotes = options.quotes ?? true;
+  let header: string[] | undefined;
+  for await (const { line, values } of readRows(path, delimiter, quotes)) {
+    if (header === undefined) {
+      header = values.map((name) => name.trim());
+      const twice = header.find((name, i) => name !== '' && header?.indexOf(name) !== i);
+      if (twice !== undefined) throw badFile(`${path}:${line}`, 'a header row of different names', `"${twice}" twice`);
+      continue;
+    }
+    if (values.length !== header.length)
+      throw badFile(`${path}:${line}`, `a row of ${header.length} fields, as its header`, `${values.length}`);
+    const named = header.map((name, i) => [name, values[i]] as const).filter(([name]) => name !== '');
+    yield { line, fields: Object.fromEntries(named) };
+  }
+}
+
+async function* readRows(path: string, delimiter: string, quotes: boolean): AsyncGenerator<Row, void, undefined> {
+  const rows: Row[] = [];
+  let line = 1;
+  const parser = parse({
+    delimiter,
+    quote: quotes ? '"' : null,
+    raw: true,
+    record_delimiter: ['\r\n', '\n'],
+    relax_column_count: true,
+    // The parser's own line numbers count a CRLF inside quotes twice, so lines are counted here. The raw text of a
+    // record stops behind the first character of its delimiter.
+    on_record: (parsed: unknown) => {
+      const { record, raw } = parsed as { record: string[]; raw: string }; // the option `raw` makes it so
+      if (record.length > 1 || record[0] !== '') rows.push({ line, values: record });
+      line += countLineFeeds(raw) + (raw.endsWith('\r') ? 1 : 0);
+      return null;
+    },
+  });
+  parser.on('error', () => undefined); // `feed` hears of it
+  try {
+    for await (const { text } of readSegments(path)) {
+      await feed(parser, text);
+      yield* rows.splice(0);
+    }
+    await feed(parser, undefined);
+  } catch (cause) {
+    yield* rows.splice(0);
+    if (cause instanceof FlatrankError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw badFile(`${path}:${line}`, 'a row of delimited fields', `something else (${reason})`, cause);
+  } finally {
+    parser.destroy();
+  }
+  yield* rows;
+}
+
+function feed(parser: Parser, text: string | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error | null): void => {
+      if (error) reject(error);
+      else resolve();
+    };
+    if (text === undefined) parser.end(settle);
+    else parser.write(text, settle);
+  });
+}
