@@ -1,0 +1,23 @@
+# The sources of the addon, listed once: CMakeLists.txt includes this file, binding.gyp reads it through sources.mjs.
+set(FLATRANK_CORE_SOURCES
+  native/core/cpu.cpp
+  native/core/thread_pool.cpp
+  native/kernels/kernels.cpp
+  native/kernels/kernels_scalar.cpp
+  native/index/block.cpp
+  native/index/candidates.cpp
+  native/index/fp32_scan.cpp
+  native/index/flat_index.cpp
+  native/index/search.cpp
+  native/pool/pooling.cpp
+  native/merge/merge.cpp
+)
+set(FLATRANK_AVX2_SOURCES native/kernels/kernels_avx2.cpp)
+set(FLATRANK_AVX512_SOURCES native/kernels/kernels_avx512.cpp)
+set(FLATRANK_ADDON_SOURCES
+  native/addon/addon.cpp
+  native/addon/cancellation_wrap.cpp
+  native/addon/environment.cpp
+  native/addon/flat_index_wrap.cpp
+  native/addon/operations.cpp
+)
