@@ -11,6 +11,8 @@ export interface Atom {
   block: TextBlock;
   /** How finely the block was broken: 0 the block, 1 sentences, 2 words, 3 and above parts of a word. */
   level: number;
+  /** Whether it is the first part of what had to be broken: it begins a piece, so that its parts stay together. */
+  begins: boolean;
   /** Its tokens without special tokens, at least 1; 0 while they are not counted. */
   tokens: number;
 }
@@ -57,9 +59,9 @@ function toParts(text: string, length: number): string[] {
 }
 
 function toAtoms(atom: Atom, texts: readonly string[], level: number): Atom[] {
-  let place: Place = atom;
-  return texts.map((text) => {
-    const part: Atom = { text, line: place.line, column: place.column, block: atom.block, level, tokens: 0 };
+  let place: Place = { line: atom.line, column: atom.column };
+  return texts.map((text, i) => {
+    const part: Atom = { ...atom, ...place, text, level, begins: i === 0, tokens: 0 };
     place = placeBehind(place, text);
     return part;
   });

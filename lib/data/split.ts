@@ -83,14 +83,10 @@ async function atomsOf(
   special: number,
   room: number,
 ): Promise<Atom[]> {
-  let atoms: Atom[] = blocks.map((block) => ({
-    text: block.text,
-    line: block.line,
-    column: 1,
-    block,
-    level: 0,
-    tokens: 0,
-  }));
+  let atoms = blocks.map((block): Atom => {
+    const { text, line } = block;
+    return { text, line, column: 1, block, level: 0, begins: false, tokens: 0 };
+  });
   for (;;) {
     const long = room * charactersPerToken;
     const uncounted = atoms.filter((atom) => atom.tokens === 0 && (atom.text.length <= long || isFinest(atom)));
@@ -123,8 +119,8 @@ class Packer {
       const previous = open?.atoms.at(-1);
       const tokens = atom.tokens + (previous && previous.block !== atom.block ? this.breakTokens : 0);
       const isHeading = atom.block.kind === 'heading';
-      const newSection = isHeading && previous?.block !== atom.block && !this.#headingsOnly;
-      if (open && !newSection && open.tokens + tokens <= this.room) {
+      const begins = atom.begins || (isHeading && previous?.block !== atom.block);
+      if (open && (!begins || this.#headingsOnly) && open.tokens + tokens <= this.room) {
         open.atoms.push(atom);
         open.tokens += tokens;
         open.headings = atom.block.headings;
