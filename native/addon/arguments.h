@@ -54,8 +54,13 @@ inline std::string ReadChoice(const Napi::Value& value, const char* name) {
 // that fills it knows it until the promise resolves.
 template <typename T>
 Napi::TypedArrayOf<T> NewArray(Napi::Env env, size_t length) {
+  constexpr size_t kLarge = size_t{64} << 20;
+  if (length * sizeof(T) < kLarge) return Napi::TypedArrayOf<T>::New(env, length);
+  // Where there is no memory, N-API ends the process but the constructor throws.
+  const char* constructor = kArrayType<T> == napi_float32_array ? "Float32Array" : "Int32Array";
   try {
-    return Napi::TypedArrayOf<T>::New(env, length);
+    const auto make = env.Global().Get(constructor).template As<Napi::Function>();
+    return make.New({Napi::Number::New(env, static_cast<double>(length))}).template As<Napi::TypedArrayOf<T>>();
   } catch (const Napi::Error&) {
     throw std::bad_alloc();
   }
