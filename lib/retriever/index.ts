@@ -1,7 +1,7 @@
 export { Retriever } from './retriever.js';
 export type {
-  AddOptions,
-  AddResult,
+  RetrieverAddOptions,
+  RetrieverAddResult,
   DocumentInput,
   Hit,
   RerankOptions,
@@ -12,5 +12,5 @@ export type {
   RetrieverEncoder,
   RetrieverMetric,
   RetrieverOptions,
-  SearchOptions,
+  RetrieverSearchOptions,
 } from './types.js';

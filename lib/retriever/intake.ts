@@ -1,8 +1,14 @@
 import { FlatrankError } from '../errors.js';
-import { abortable } from './calls.js';
+import { abortable } from '../runtime/calls.js';
 import { checkDocument } from './checks.js';
 import { type DocumentStore, duplicateId } from './document-store.js';
-import type { AddOptions, AddResult, DocumentInput, RetrieverDocument, RetrieverEncoder } from './types.js';
+import type {
+  RetrieverAddOptions,
+  RetrieverAddResult,
+  DocumentInput,
+  RetrieverDocument,
+  RetrieverEncoder,
+} from './types.js';
 import type { VectorStore } from './vector-store.js';
 
 /** Documents that are encoded in one call: bounds the memory of texts in flight, and how soon an abort is seen. */
@@ -26,8 +32,8 @@ export async function intake<M>(
   stores: Stores<M>,
   encoder: RetrieverEncoder,
   normalize: boolean,
-  options: AddOptions,
-): Promise<AddResult> {
+  options: RetrieverAddOptions,
+): Promise<RetrieverAddResult> {
   const { vectors } = stores;
   const pending: Pending<M>[] = [];
   let truncated = 0;
@@ -87,7 +93,7 @@ async function encodeWindow<M>(
   total: number | undefined,
   encoder: RetrieverEncoder,
   normalize: boolean,
-  { batchTokens, onProgress, signal }: AddOptions,
+  { batchTokens, onProgress, signal }: RetrieverAddOptions,
 ): Promise<{ matrix: Awaited<ReturnType<RetrieverEncoder['encodeDocument']>>; cut: number }> {
   let cut = 0;
   const texts = window.map(({ text }) => text);
@@ -104,7 +110,7 @@ async function encodeWindow<M>(
 }
 
 function shifted(
-  onProgress: NonNullable<AddOptions['onProgress']>,
+  onProgress: NonNullable<RetrieverAddOptions['onProgress']>,
   before: number,
   total: number | undefined,
 ): (progress: { done: number }) => void {

@@ -1,5 +1,5 @@
 import { FlatrankError, checkInteger, checkOneOf, checkSignal, checkString } from '../errors.js';
-import { Calls, Turns } from './calls.js';
+import { Calls, Turns } from '../runtime/calls.js';
 import {
   checkBlend,
   checkCallback,
@@ -15,8 +15,8 @@ import { intake } from './intake.js';
 import { chooseMetric, toScore } from './metric.js';
 import { rerankHits } from './rerank.js';
 import type {
-  AddOptions,
-  AddResult,
+  RetrieverAddOptions,
+  RetrieverAddResult,
   DocumentInput,
   Hit,
   RerankOptions,
@@ -25,7 +25,7 @@ import type {
   RetrieverEncoder,
   RetrieverMetric,
   RetrieverOptions,
-  SearchOptions,
+  RetrieverSearchOptions,
 } from './types.js';
 import { FlatVectorStore, type VectorStore } from './vector-store.js';
 
@@ -85,8 +85,8 @@ export class Retriever<M = Record<string, unknown>> {
    */
   async add(
     documents: Iterable<DocumentInput<M>> | AsyncIterable<DocumentInput<M>>,
-    options?: AddOptions,
-  ): Promise<AddResult> {
+    options?: RetrieverAddOptions,
+  ): Promise<RetrieverAddResult> {
     const inputs = checkDocuments(documents);
     const checked = checkOptions(options, ['onDuplicate', 'batchTokens', 'onProgress', 'signal']);
     const onDuplicate: string = checked.onDuplicate ?? 'error';
@@ -108,9 +108,9 @@ export class Retriever<M = Record<string, unknown>> {
    * @returns the hits of the query, or of each query where an array was given
    * @throws FlatrankError `ERR_INVALID_ARGUMENT`
    */
-  async search(query: string, options?: SearchOptions): Promise<Hit<M>[]>;
-  async search(query: readonly string[], options?: SearchOptions): Promise<Hit<M>[][]>;
-  async search(query: string | readonly string[], options?: SearchOptions): Promise<Hit<M>[] | Hit<M>[][]> {
+  async search(query: string, options?: RetrieverSearchOptions): Promise<Hit<M>[]>;
+  async search(query: readonly string[], options?: RetrieverSearchOptions): Promise<Hit<M>[][]>;
+  async search(query: string | readonly string[], options?: RetrieverSearchOptions): Promise<Hit<M>[] | Hit<M>[][]> {
     const { queries, single } = checkQueries(query);
     const checked = checkOptions(options, ['k', 'signal']);
     const k = checkInteger('k', checked.k ?? 10);

@@ -67,7 +67,7 @@ export interface RetrieverOptions {
 }
 
 /** Options of `Retriever.add`. */
-export interface AddOptions {
+export interface RetrieverAddOptions {
   /** What a document is whose id is there already: an error. */
   onDuplicate?: 'error';
   /** The most tokens of a batch that the encoder runs. */
@@ -78,7 +78,7 @@ export interface AddOptions {
 }
 
 /** What an `add` did. */
-export interface AddResult {
+export interface RetrieverAddResult {
   /** Documents added. */
   added: number;
   /** How many of them are longer than the model reads, so that only their beginning is searched. */
@@ -86,7 +86,7 @@ export interface AddResult {
 }
 
 /** Options of `Retriever.search`. */
-export interface SearchOptions {
+export interface RetrieverSearchOptions {
   /** How many hits a query; 10 unless given. */
   k?: number;
   signal?: AbortSignal;

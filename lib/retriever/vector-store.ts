@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { IndexFlatIP, IndexFlatL2 } from '../flat/index.js';
 import { Matrix } from '../matrix.js';
 import type { RetrieverMetric } from './types.js';
@@ -8,7 +9,7 @@ export interface VectorStore {
   readonly count: number;
   /** Takes rows (n, dimension) that no search sees yet. */
   stage(rows: Matrix): void;
-  /** Makes the staged rows visible at once; where it rejects, nothing is visible and the rows are still staged. */
+  /** Makes the staged rows visible at once; where it rejects, none is visible, and `rollback` is due. */
   commit(signal: AbortSignal | undefined): Promise<void>;
   /** Forgets the staged rows. */
   rollback(): void;
@@ -41,7 +42,9 @@ export class FlatVectorStore implements VectorStore {
 
   async commit(signal: AbortSignal | undefined): Promise<void> {
     if (this.#staged.length === 0) return;
-    await this.#index.add(concatenate(this.#staged, this.#index.dimension), signal ? { signal } : {});
+    // The index takes one addition whole or not at all.
+    this.#staged = [await concatenate(this.#staged, this.#index.dimension)];
+    await this.#index.add(this.#staged[0]!, signal ? { signal } : {});
     this.#staged = [];
   }
 
@@ -63,15 +66,16 @@ export class FlatVectorStore implements VectorStore {
   }
 }
 
-/** One matrix of the rows of several: the index takes an addition whole or not at all. */
-function concatenate(parts: readonly Matrix[], cols: number): Matrix {
+/** One matrix of the rows of `parts`, which it empties as it goes, so that they are never held twice. */
+async function concatenate(parts: Matrix[], cols: number): Promise<Matrix> {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   const data = new Float32Array(rows * cols);
   let at = 0;
-  for (const part of parts) {
+  for (let part = parts.shift(); part; part = parts.shift()) {
     data.set(part.data, at);
     at += part.data.length;
+    await nextTurn(); // a copy of all of them at once would hold the event loop
   }
   return new Matrix(data, rows, cols);
 }
