@@ -58,7 +58,8 @@ export function checkDocument<M>(document: DocumentInput<M>, i: number): { id?: 
   if (!isObject(document)) throw invalidArgument(name, 'a string or an object with `text`', document);
   const { id, text, metadata } = document;
   if (typeof text !== 'string') throw invalidArgument(`${name}.text`, 'a string', text);
-  if (id !== undefined && (typeof id !== 'string' || id === '')) throw invalidArgument(`${name}.id`, 'a string', id);
+  if (id !== undefined && typeof id !== 'string') throw invalidArgument(`${name}.id`, 'a string', id);
+  if (id === '') throw invalidArgument(`${name}.id`, 'a string that is not empty', id);
   if (metadata !== undefined && (typeof metadata !== 'object' || metadata === null))
     throw invalidArgument(`${name}.metadata`, 'an object', metadata);
   return { ...(id === undefined ? {} : { id }), text, ...(metadata === undefined ? {} : { metadata }) };

@@ -75,7 +75,7 @@ async function publish<M>(pending: Pending<M>[], stores: Stores<M>, signal: Abor
   }
 }
 
-/** Makes the missing ids: decimal numbers from the document's row on, past those that are taken. */
+/** Makes the missing ids: numbers, counted on from how many documents there are, past those that are taken. */
 function withIds<M>(pending: readonly Pending<M>[], documents: DocumentStore<M>): RetrieverDocument<M>[] {
   const given = new Set<string>();
   for (const { id } of pending) if (id !== undefined) given.add(id);
