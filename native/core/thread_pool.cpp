@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 
 #include "core/cpu.h"
 
@@ -134,7 +135,8 @@ void ThreadPool::ParallelFor(size_t count, int max_threads, const std::function<
   std::unique_lock<std::mutex> lock(region->mutex);
   region->closed = true;
   region->idle.wait(lock, [&] { return region->active == 0; });
-  if (region->failure) std::rethrow_exception(region->failure);
+  // Taken out, so that the exception dies on this thread however long an invitation keeps the region.
+  if (std::exception_ptr failure = std::exchange(region->failure, nullptr)) std::rethrow_exception(failure);
 }
 
 }  // namespace flatrank
