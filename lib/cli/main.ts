@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+/** The command line's process: arguments, signals and exit codes. The commands are in files of their own. */
+import { CommanderError } from 'commander';
+import { FlatrankError } from '../errors.js';
+import { printable } from './layout.js';
+import { createProgram } from './program.js';
+
+const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
+const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+const interruption = new AbortController();
+let exitCodeOfSignal: number | undefined;
+
+for (const [signal, code] of Object.entries(signalCodes))
+  process.on(signal, () => {
+    if (exitCodeOfSignal !== undefined) process.exit(code); // asked twice: not waiting for anything any more
+    exitCodeOfSignal = code;
+    interruption.abort();
+  });
+
+// Whoever reads has read enough: `flatrank search … | head -1` ends in silence.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.ok);
+    throw error;
+  });
+
+async function main(): Promise<number> {
+  try {
+    await createProgram(interruption.signal).parseAsync();
+    return exitCodes.ok;
+  } catch (error) {
+    if (exitCodeOfSignal !== undefined) return exitCodeOfSignal;
+    // Help and version end this way too; what commander has to say it has printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    process.stderr.write(`flatrank: ${messageOf(error)}\n`);
+    return exitCodes.failure;
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof FlatrankError) return `${printable(error.message)} (${error.code})`;
+  // Anything else is a fault of ours: the stack is worth having.
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+process.exitCode = await main();

@@ -1,0 +1,52 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+/** Options of every command that reads files with a model. */
+export interface InputOptions {
+  model: string;
+  text: string;
+  id: string;
+  verbose?: boolean;
+}
+
+/** The model directory; the environment may name it too. */
+export function modelOption(): Option {
+  return new Option('-m, --model <dir>', 'directory of the bi-encoder').env('FLATRANK_MODEL').makeOptionMandatory();
+}
+
+/** Options that say how files are read. */
+export function inputOptions(): Option[] {
+  return [
+    new Option('--text <field>', 'field of JSON lines and tables that is the text').default('text'),
+    new Option('--id <field>', 'field that is the id; path:line where it is missing').default('id'),
+  ];
+}
+
+/** `--verbose`. */
+export function verboseOption(): Option {
+  return new Option('-v, --verbose', 'print times and counts on stderr');
+}
+
+/** Parses an option's value as a positive integer. */
+export function parseCount(value: string): number {
+  const count = /^\d{1,9}$/.test(value) ? Number(value) : 0;
+  if (count < 1) throw new InvalidArgumentError('Expected a positive integer.');
+  return count;
+}
+
+/** Parses an option's value as a finite number. */
+export function parseFinite(value: string): number {
+  const number = value.trim() === '' ? NaN : Number(value);
+  if (!Number.isFinite(number)) throw new InvalidArgumentError('Expected a number.');
+  return number;
+}
+
+/** What is said of files in the help of every command. */
+export const filesHelp = `
+Files, by their ending (each may be gzipped: .gz):
+  .jsonl .ndjson   one JSON object a line      .txt             plain text
+  .csv .tsv        a table with a header row   .md .markdown    Markdown
+Text and Markdown are split at headings and paragraphs into pieces that fit the model, with ids path:line.`;
+
+/** What is said of exit codes in the help of every command. */
+export const exitCodesHelp = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;

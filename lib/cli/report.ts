@@ -1,0 +1,70 @@
+import { Presets, SingleBar } from 'cli-progress';
+
+/**
+ * What a command says beside its results, on stderr: a progress bar and notes on a terminal, nothing in a pipe unless
+ * it is asked for. Also the stopwatch of its stages.
+ */
+export class Report {
+  /** Milliseconds of each stage so far, by name. */
+  readonly timesMs: Record<string, number> = {};
+  readonly #verbose: boolean;
+  readonly #terminal = process.stderr.isTTY && process.env['TERM'] !== 'dumb';
+
+  constructor(verbose: boolean) {
+    this.#verbose = verbose;
+  }
+
+  /** Runs a stage and keeps its time. */
+  async stage<T>(name: string, job: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await job();
+    } finally {
+      const ms = (this.timesMs[name] ?? 0) + performance.now() - start;
+      this.timesMs[name] = Math.round(ms * 100) / 100;
+    }
+  }
+
+  /** Runs a job that tells how far it is, under a bar that goes when it ends. */
+  async progress<T>(label: string, total: number, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
+    if (!this.#terminal || total === 0) return job(() => undefined);
+    const bar = new SingleBar(
+      {
+        format: `${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}`,
+        stream: process.stderr,
+        clearOnComplete: true,
+        hideCursor: true,
+        gracefulExit: false,
+      },
+      Presets.shades_classic,
+    );
+    bar.start(total, 0);
+    try {
+      return await job((done) => {
+        bar.update(done);
+      });
+    } finally {
+      bar.stop();
+    }
+  }
+
+  /** A line for whoever watches: on a terminal, or with `--verbose`. */
+  note(line: string): void {
+    if (this.#terminal || this.#verbose) process.stderr.write(`${line}\n`);
+  }
+
+  /** That texts were cut, if any were. */
+  truncated(count: number, of: number, maxSeqLength: number): void {
+    if (count === 0) return;
+    this.note(
+      `${count} of ${of} texts are longer than the model's ${maxSeqLength} tokens; only their beginning counts.`,
+    );
+  }
+
+  /** The times of the stages, with `--verbose`. */
+  times(): void {
+    if (!this.#verbose) return;
+    const stages = Object.entries(this.timesMs).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`);
+    process.stderr.write(`${stages.join(', ')}\n`);
+  }
+}
