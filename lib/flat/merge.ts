@@ -26,7 +26,7 @@ export async function mergeSearchResults(
   options: MergeOptions,
 ): Promise<SearchResult> {
   const signal = checkSignal(options.signal);
-  if (!Array.isArray(results)) throw invalidArgument('results', 'an array of search results', results);
+  if (!(results instanceof Array)) throw invalidArgument('results', 'an array of search results', results);
   const k = checkInteger('k', options.k);
   const queries = checkInteger('queries', options.queries, 0);
   const descending = checkOneOf('metric', options.metric, ['l2', 'ip']) === 'ip';

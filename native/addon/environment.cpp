@@ -31,14 +31,14 @@ Environment::Environment(Napi::Env env) : env_(env) {
     if (call_env == nullptr) return;  // torn down
     static_cast<Environment*>(context)->SettleFinished();
   };
-  const napi_status status = napi_create_threadsafe_function(
-      env, nullptr, nullptr, Napi::String::New(env, "flatrank"), 0, 1, nullptr, nullptr, this, call_js,
-      &shared_->wake);
+  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "flatrank"),
+                                                             0, 1, nullptr, nullptr, this, call_js, &shared_->wake);
   if (status != napi_ok) throw Napi::Error::New(env, "flatrank: no thread-safe function could be made");
   // It holds the event loop only while there are jobs.
   napi_unref_threadsafe_function(env, shared_->wake);
   // Hooks run in reverse order, so this one comes before Node closes the function above.
-  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Environment*>(self)->TearDown(); }, this);
+  napi_add_env_cleanup_hook(
+      env, [](void* self) { static_cast<Environment*>(self)->TearDown(); }, this);
 }
 
 Napi::Promise Environment::Run(std::shared_ptr<Cancellation> cancellation, JobSpec spec) {

@@ -12,15 +12,13 @@
 namespace flatrank::addon {
 
 Napi::Function FlatIndexWrap::Define(Napi::Env env) {
-  return DefineClass(env, "FlatIndex",
-                     {InstanceAccessor<&FlatIndexWrap::Ntotal>("ntotal"),
-                      InstanceAccessor<&FlatIndexWrap::MemoryBytes>("memoryBytes"),
-                      InstanceMethod("stage", &FlatIndexWrap::Stage), InstanceMethod("commit", &FlatIndexWrap::Commit),
-                      InstanceMethod("rollback", &FlatIndexWrap::Rollback),
-                      InstanceMethod("search", &FlatIndexWrap::Search),
-                      InstanceMethod("reconstruct", &FlatIndexWrap::Reconstruct),
-                      InstanceMethod("reset", &FlatIndexWrap::Reset),
-                      InstanceMethod("dispose", &FlatIndexWrap::Dispose)});
+  return DefineClass(
+      env, "FlatIndex",
+      {InstanceAccessor<&FlatIndexWrap::Ntotal>("ntotal"), InstanceAccessor<&FlatIndexWrap::MemoryBytes>("memoryBytes"),
+       InstanceMethod("stage", &FlatIndexWrap::Stage), InstanceMethod("commit", &FlatIndexWrap::Commit),
+       InstanceMethod("rollback", &FlatIndexWrap::Rollback), InstanceMethod("search", &FlatIndexWrap::Search),
+       InstanceMethod("reconstruct", &FlatIndexWrap::Reconstruct), InstanceMethod("reset", &FlatIndexWrap::Reset),
+       InstanceMethod("dispose", &FlatIndexWrap::Dispose)});
 }
 
 FlatIndexWrap::FlatIndexWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {

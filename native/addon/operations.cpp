@@ -56,7 +56,8 @@ struct Ranked {
 Napi::Value PoolTokens(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const View<float> hidden = ReadArray<float>(info[0], "hidden");
-    const View<int32_t> offsets = ReadArray<int32_t>(info[1], "offsets"), lengths = ReadArray<int32_t>(info[2], "lengths");
+    const View<int32_t> offsets = ReadArray<int32_t>(info[1], "offsets"),
+                        lengths = ReadArray<int32_t>(info[2], "lengths");
     const size_t dimension = ReadCount(info[3], "dimension", 1, kMaxRows);
     if (hidden.length % dimension != 0)
       throw Error(kDimension, "Expected `hidden` to hold rows of " + std::to_string(dimension) + " values");
@@ -71,7 +72,8 @@ Napi::Value PoolTokens(const Napi::CallbackInfo& info) {
     job.execute = [=, rows = hidden.length / dimension, offset = std::vector<int32_t>(offsets.data, offsets.data + n),
                    length = std::vector<int32_t>(lengths.data, lengths.data + n), values = hidden.data,
                    out = pooled.Data()](const Cancellation& cancellation) {
-      Pool({values, rows, dimension, offset.data(), length.data(), n}, mode, normalize, AllThreads(), cancellation, out);
+      Pool({values, rows, dimension, offset.data(), length.data(), n}, mode, normalize, AllThreads(), cancellation,
+           out);
     };
     job.pins.push_back(Pin(pooled));
     job.pins.push_back(Pin(info[0]));
@@ -112,7 +114,8 @@ Napi::Value MergeShardResults(const Napi::CallbackInfo& info) {
       shards[s] = {copies[s].distances.data(), copies[s].labels.data(), shard_k, label_offsets.data[s]};
     }
     ranked.job.execute = [copies = std::move(copies), shards = std::move(shards), nq, k, descending,
-                          out = ranked.values.Data(), out_labels = ranked.labels.Data()](const Cancellation& cancelled) {
+                          out = ranked.values.Data(),
+                          out_labels = ranked.labels.Data()](const Cancellation& cancelled) {
       MergeShards(shards, nq, k, descending, AllThreads(), cancelled, out, out_labels);
     };
     return Environment::Of(info.Env()).Run(CancellationWrap::Read(info[6]), std::move(ranked.job));
@@ -132,7 +135,8 @@ Napi::Value MergeRerankLists(const Napi::CallbackInfo& info) {
     ranked.job.execute = [label = std::vector<int32_t>(labels.data, labels.data + labels.length),
                           score = std::vector<float>(scores.data, scores.data + scores.length),
                           offset = std::vector<int32_t>(offsets.data, offsets.data + offsets.length), nq, k,
-                          out = ranked.values.Data(), out_labels = ranked.labels.Data()](const Cancellation& cancelled) {
+                          out = ranked.values.Data(),
+                          out_labels = ranked.labels.Data()](const Cancellation& cancelled) {
       MergeRerank({label.data(), score.data(), offset.data(), label.size(), nq}, k, AllThreads(), cancelled, out,
                   out_labels);
     };

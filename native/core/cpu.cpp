@@ -94,8 +94,8 @@ double CgroupQuota() {
         max >> quota >> period;
         limit = std::min(limit, QuotaOf(quota, period));
       } else {
-        limit = std::min(limit, QuotaOf(ReadFile(root + path + "/cpu.cfs_quota_us"),
-                                        ReadFile(root + path + "/cpu.cfs_period_us")));
+        limit = std::min(
+            limit, QuotaOf(ReadFile(root + path + "/cpu.cfs_quota_us"), ReadFile(root + path + "/cpu.cfs_period_us")));
       }
       const size_t slash = path.rfind('/');
       if (slash == std::string::npos || path.empty()) break;

@@ -7,8 +7,8 @@
 //
 // Inner product. Every product passes through at most m = ceil(d / L) + L roundings of the scan (one for the product
 // where it is not fused, one a step of its lane, at most L - 1 to add the lanes up, one to spare), so the scan's dot s
-// has |s - x.q| <= gamma(m) sum |x_i q_i| <= gamma(m) |x| |q|, and by the same lemma in fp64 |E - x.q| <= (d + 8) v |x| |q|
-// up to second order. Together: |s - E| <= dot_error |x| |q|.
+// has |s - x.q| <= gamma(m) sum |x_i q_i| <= gamma(m) |x| |q|, and by the same lemma in fp64 |E - x.q| <= (d + 8) v |x|
+// |q| up to second order. Together: |s - E| <= dot_error |x| |q|.
 //
 // Squared L2 from dots. D = |x|^2 + |q|^2 - 2 x.q. With |x|^2 in [low_x, high_x] and |q|^2 in [low_q, high_q]:
 //   low_x + low_q - 2 s - 2 dot_error |x| |q| <= D <= high_x + high_q - 2 s + 2 dot_error |x| |q|,

@@ -6,7 +6,7 @@ namespace flatrank {
 
 namespace {
 
-constexpr size_t kMaxPanel = 126;                // a multiple of every table's register tile
+constexpr size_t kMaxPanel = 126;                  // a multiple of every table's register tile
 constexpr size_t kPanelBytes = size_t{192} << 10;  // half of the smallest L2 cache in use
 constexpr size_t kTileRows = 32;
 constexpr size_t kKeys = kMaxPanel * kTileRows;  // scratch on the stack, in L1
@@ -117,8 +117,8 @@ void Fp32Scan::Run(const Block& block, size_t begin, size_t end, size_t first, s
     tile(block.rows.data() + top * d, rows, queries_.row(first), count, d, keys, tile_rows);
     for (size_t j = 0; j < count; ++j) {
       const float* key = keys + j * tile_rows;
-      const size_t found = kernels_.select(key, block.norm2_low.data() + top, block.norm_high.data() + top, rows,
-                                           rules[j], hits);
+      const size_t found =
+          kernels_.select(key, block.norm2_low.data() + top, block.norm_high.data() + top, rows, rules[j], hits);
       if (found == 0) continue;
       const Refiner refiner = queries_.refiner(first + j);
       const double before = collectors[j].threshold();
@@ -126,8 +126,7 @@ void Fp32Scan::Run(const Block& block, size_t begin, size_t end, size_t first, s
         const Candidate candidate = CandidateFor(form, key[hits[i]], norms_[first + j], block, top + hits[i]);
         if (candidate.lower <= collectors[j].threshold()) collectors[j].Push(candidate, refiner);
       }
-      if (collectors[j].threshold() < before)
-        rules[j] = RuleFor(form, norms_[first + j], collectors[j].threshold());
+      if (collectors[j].threshold() < before) rules[j] = RuleFor(form, norms_[first + j], collectors[j].threshold());
     }
   }
 }

@@ -48,8 +48,7 @@ void Search(const Snapshot& snapshot, Metric metric, size_t dimension, const flo
   const Queries all{queries, nq, dimension, metric};
   const Fp32Scan scan(all, snapshot.max_norm2);
   const size_t panel = std::min(scan.QueryPanel(), nq), panels = (nq + panel - 1) / panel;
-  const std::vector<Chunk> chunks =
-      Divide(snapshot, dimension * sizeof(float), static_cast<size_t>(threads), panels);
+  const std::vector<Chunk> chunks = Divide(snapshot, dimension * sizeof(float), static_cast<size_t>(threads), panels);
 
   // collectors[slot][query]; a slot's are made by the thread that uses them.
   std::vector<std::vector<Candidates>> collectors(static_cast<size_t>(threads));

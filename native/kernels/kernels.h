@@ -38,8 +38,8 @@ struct Kernels {
   size_t (*select)(const float* key, const float* norm2, const float* norm, size_t rows, const SelectRule& rule,
                    uint32_t* hits);
 
-  // The definition of exact: over values widened to fp64, eight partial sums by i mod 8, ascending, no fused operations,
-  // combined ((0+1)+(2+3))+((4+5)+(6+7)).
+  // The definition of exact: over values widened to fp64, eight partial sums by i mod 8, ascending, no fused
+  // operations, combined ((0+1)+(2+3))+((4+5)+(6+7)).
   double (*exact_dot)(const float* x, const float* q, size_t d);
   double (*exact_l2)(const float* x, const float* q, size_t d);
 

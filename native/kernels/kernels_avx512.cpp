@@ -47,7 +47,8 @@ constexpr int kTileQueries = 6;  // 4 x 6 accumulators, 6 queries and a row: 31 
 
 }  // namespace
 
-const Kernels kAvx512Kernels = {"avx512", Vec::kLanes,    ScanTile<false>, ScanTile<true>, Select, ExactDot,
-                                ExactL2,  FirstNonFinite, Add,             Max,            Divide};
+const Kernels kAvx512Kernels = {"avx512", Vec::kLanes, ScanTile<false>, ScanTile<true>,
+                                Select,   ExactDot,    ExactL2,         FirstNonFinite,
+                                Add,      Max,         Divide};
 
 }  // namespace flatrank

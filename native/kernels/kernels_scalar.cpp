@@ -71,7 +71,7 @@ void Divide(float* acc, float divisor, size_t n) {
 
 }  // namespace
 
-const Kernels kScalarKernels = {"scalar",    kLanes,         DotTile, L2Tile, Select, Dot<double>,
+const Kernels kScalarKernels = {"scalar",   kLanes,         DotTile, L2Tile, Select, Dot<double>,
                                 L2<double>, FirstNonFinite, Add,     Max,    Divide};
 
 }  // namespace flatrank

@@ -46,10 +46,12 @@ inline void Tile(const float* x, const float* q, size_t d, float* out, size_t ld
     if constexpr (Q <= 2 && R == kTileRows)
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) __builtin_prefetch(x + static_cast<size_t>(r + R) * d + i);
-    step([](const float* p) __attribute__((always_inline)) { return Vec::Load(p); }, i);
+    step(
+        [](const float* p) __attribute__((always_inline)) { return Vec::Load(p); }, i);
   }
   if (i < d)
-    step([left = d - i](const float* p) __attribute__((always_inline)) { return Vec::LoadPartial(p, left); }, i);
+    step(
+        [left = d - i](const float* p) __attribute__((always_inline)) { return Vec::LoadPartial(p, left); }, i);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8

@@ -19,9 +19,7 @@ struct Entry {
   float key;  // smaller is better
   int32_t label;
 
-  bool operator<(const Entry& other) const {
-    return key < other.key || (key == other.key && label < other.label);
-  }
+  bool operator<(const Entry& other) const { return key < other.key || (key == other.key && label < other.label); }
 };
 
 int ThreadsFor(size_t entries, int max_threads) { return entries < kSerialEntries ? 1 : max_threads; }
@@ -59,8 +57,8 @@ void MergeShards(const std::vector<ShardResult>& shards, size_t nq, size_t k, bo
         CheckNumber(shard.distances[i], query, "distances");
         const int64_t label = int64_t{shard.labels[i]} + shard.label_offset;
         if (label < 0 || label > std::numeric_limits<int32_t>::max())
-          throw Error(kInvalidArgument, "Expected labels with their offset to fit 32 bits but received " +
-                                            std::to_string(label));
+          throw Error(kInvalidArgument,
+                      "Expected labels with their offset to fit 32 bits but received " + std::to_string(label));
         entries.push_back({sign * shard.distances[i], static_cast<int32_t>(label)});
       }
     }
@@ -84,9 +82,9 @@ void MergeRerank(const RerankLists& lists, size_t k, int max_threads, const Canc
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
       return a.label < b.label || (a.label == b.label && a.key < b.key);
     });
-    entries.erase(std::unique(entries.begin(), entries.end(),
-                              [](const Entry& a, const Entry& b) { return a.label == b.label; }),
-                  entries.end());
+    entries.erase(
+        std::unique(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.label == b.label; }),
+        entries.end());
     WriteBest(entries, k, -1.0f, scores + query * k, labels + query * k);
   });
 }

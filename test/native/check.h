@@ -30,25 +30,25 @@ struct Register {
 
 }  // namespace flatrank::test
 
-#define TEST(name)                                                   \
-  static void name();                                                \
+#define TEST(name)                                                      \
+  static void name();                                                   \
   static const ::flatrank::test::Register register_##name(#name, name); \
   static void name()
 
-#define CHECK(condition)                                                                      \
-  do {                                                                                        \
+#define CHECK(condition)                                                                       \
+  do {                                                                                         \
     if (!(condition)) ::flatrank::test::Fail(__FILE__, __LINE__, "CHECK failed: " #condition); \
   } while (false)
 
 // The error code that `expression` throws must be `expected`.
-#define CHECK_THROWS(expected, expression)                                                                     \
-  do {                                                                                                         \
-    std::string code = "nothing";                                                                              \
-    try {                                                                                                      \
-      expression;                                                                                              \
-    } catch (const ::flatrank::Error& error) {                                                                 \
-      code = error.code();                                                                                     \
-    }                                                                                                          \
+#define CHECK_THROWS(expected, expression)                                                                       \
+  do {                                                                                                           \
+    std::string code = "nothing";                                                                                \
+    try {                                                                                                        \
+      expression;                                                                                                \
+    } catch (const ::flatrank::Error& error) {                                                                   \
+      code = error.code();                                                                                       \
+    }                                                                                                            \
     if (code != (expected)) ::flatrank::test::Fail(__FILE__, __LINE__, "expected " #expected ", threw " + code); \
   } while (false)
 

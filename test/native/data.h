@@ -29,8 +29,9 @@ inline Vectors Integers(size_t n, size_t d, unsigned seed) {
 }
 
 inline const std::vector<std::string>& Kinds() {
-  static const std::vector<std::string> kinds = {"gaussian", "integers", "duplicates", "far near-duplicates", "outliers",
-                                                 "zeros",    "huge",     "overflowing", "tiny",               "denormal"};
+  static const std::vector<std::string> kinds = {"gaussian", "integers", "duplicates", "far near-duplicates",
+                                                 "outliers", "zeros",    "huge",       "overflowing",
+                                                 "tiny",     "denormal"};
   return kinds;
 }
 

@@ -49,9 +49,9 @@ Found BruteForce(const Vectors& x, const Vectors& q, size_t d, size_t k, Metric 
     std::vector<std::pair<double, int32_t>> keys;
     for (size_t i = 0; i < n; ++i) {
       const float *row = x.data() + i * d, *query = q.data() + j * d;
-      keys.emplace_back(metric == Metric::kL2 ? kScalarKernels.exact_l2(row, query, d)
-                                              : -kScalarKernels.exact_dot(row, query, d),
-                        static_cast<int32_t>(i));
+      keys.emplace_back(
+          metric == Metric::kL2 ? kScalarKernels.exact_l2(row, query, d) : -kScalarKernels.exact_dot(row, query, d),
+          static_cast<int32_t>(i));
     }
     std::sort(keys.begin(), keys.end());
     for (size_t i = 0; i < std::min(k, n); ++i) {

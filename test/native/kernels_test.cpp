@@ -37,7 +37,7 @@ TEST(KernelsTilesOfIntegersEqualTheReference) {
         std::vector<float> expected(nq * ld, -1), actual(nq * ld, -1);
         const auto tile = [&](const Kernels& k) { return difference ? k.l2_tile : k.dot_tile; };
         tile(kScalarKernels)(x.data() + 1, rows, q.data() + 1, nq, d, expected.data(), ld);
-        tile(*table)(x.data() + 1, rows, q.data() + 1, nq, d, actual.data(), ld);
+        tile (*table)(x.data() + 1, rows, q.data() + 1, nq, d, actual.data(), ld);
         CHECK(expected == actual);  // what lies between the tile's rows and ld is untouched, too
       }
     });
@@ -66,7 +66,8 @@ TEST(KernelsScanStaysWithinItsBounds) {
         for (size_t j = 0; j < 4; ++j)
           for (size_t r = 0; r < 4; ++r) {
             const float *row = x.data() + r * d, *query = q.data() + j * d;
-            const double norms = std::sqrt(table->exact_dot(row, row, d)) * std::sqrt(table->exact_dot(query, query, d));
+            const double norms =
+                std::sqrt(table->exact_dot(row, row, d)) * std::sqrt(table->exact_dot(query, query, d));
             const double dot = table->exact_dot(row, query, d), l2 = table->exact_l2(row, query, d);
             const double s = static_cast<double>(dots[j * 4 + r]), t = static_cast<double>(differences[j * 4 + r]);
             CHECK(std::abs(s - dot) <= error.dot_error * norms + error.tiny);

@@ -44,7 +44,8 @@ TEST(PoolTextsWithoutTokensAndZeroVectors) {
 TEST(PoolRefusesRowsOutside) {
   const Vectors hidden(6);
   std::vector<float> out(2);
-  for (const auto& [offset, length] : std::vector<std::pair<int32_t, int32_t>>{{-1, 1}, {0, 4}, {3, 1}, {0, -1}, {2147483647, 2147483647}})
+  for (const auto& [offset, length] :
+       std::vector<std::pair<int32_t, int32_t>>{{-1, 1}, {0, 4}, {3, 1}, {0, -1}, {2147483647, 2147483647}})
     CHECK_THROWS("ERR_INVALID_ARGUMENT",
                  Pool({hidden.data(), 3, 2, &offset, &length, 1}, Pooling::kMean, false, 1, kNever, out.data()));
 }

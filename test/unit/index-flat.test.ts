@@ -223,9 +223,9 @@ describe('mergeSearchResults', () => {
   it('refuses shapes that do not fit', async () => {
     const result = { distances: Float32Array.of(1, 2, 3), labels: Int32Array.of(1, 2, 3) };
     expect(await codeOf(mergeSearchResults([result], { k: 1, metric: 'l2', queries: 2 }))).toBe('ERR_INVALID_ARGUMENT');
-    expect(
-      await codeOf(mergeSearchResults([result], { k: 1, metric: 'l2', queries: 1, labelOffsets: [1, 2] })),
-    ).toBe('ERR_INVALID_ARGUMENT');
+    expect(await codeOf(mergeSearchResults([result], { k: 1, metric: 'l2', queries: 1, labelOffsets: [1, 2] }))).toBe(
+      'ERR_INVALID_ARGUMENT',
+    );
     expect(await codeOf(mergeSearchResults([result], { k: 1, metric: 'x' as 'l2', queries: 1 }))).toBe(
       'ERR_INVALID_ARGUMENT',
     );
