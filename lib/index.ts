@@ -3,4 +3,5 @@ export { FlatrankError, errorCodes, type FlatrankErrorCode } from './errors.js';
 export { Matrix, type MatrixLike } from './matrix.js';
 export * from './data/index.js';
 export * from './flat/index.js';
+export * from './model/index.js';
 export * from './retriever/index.js';

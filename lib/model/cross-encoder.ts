@@ -1,0 +1,139 @@
+import { FlatrankError, checkInteger, checkOneOf, checkString, invalidArgument } from '../errors.js';
+import { ModelWorker } from '../runtime/model-worker.js';
+import { notify } from '../runtime/progress.js';
+import type { BatchResult } from './jobs.js';
+import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import { resolvePrompt } from './prompts.js';
+import type { CrossEncoderInfo, ModelSpec, PredictJobOptions } from './servant.js';
+
+/** What {@link CrossEncoder.load} takes. */
+export interface CrossEncoderOptions extends LoadOptions {
+  /** Longest pair in tokens; default the directory's. Never more than the position embeddings hold. */
+  readonly maxLength?: number | undefined;
+}
+
+/** What {@link CrossEncoder.predict} takes. A prompt is put before the first text of each pair. */
+export interface PredictOptions extends CallOptions {
+  /** 'default' is the model's own. */
+  readonly activation?: 'default' | 'none' | 'sigmoid' | 'softmax' | undefined;
+}
+
+/** What {@link CrossEncoder.rank} takes. */
+export interface RankOptions extends PredictOptions {
+  /** How many documents come back; default all. */
+  readonly topK?: number | undefined;
+}
+
+/** A document's place in a ranking. */
+export interface RankedDocument {
+  /** Index into the documents given. */
+  readonly corpusId: number;
+  readonly score: number;
+  readonly text: string;
+}
+
+/**
+ * A cross-encoder: pairs of texts in, relevance or class scores out. Follows Python's sentence-transformers 6 in what it
+ * reads of a directory and in what comes out. The model lives in a worker thread of its own.
+ */
+export class CrossEncoder {
+  readonly #worker: ModelWorker<CrossEncoderInfo>;
+
+  private constructor(worker: ModelWorker<CrossEncoderInfo>) {
+    this.#worker = worker;
+  }
+
+  /**
+   * Loads a Hugging Face directory of a sequence classification model with `onnx/model.onnx` or `model.onnx`.
+   * @throws FlatrankError as `SentenceTransformer.load`; `ERR_UNSUPPORTED` also where the model gives no class scores
+   */
+  static async load(dirOrHubId: string, o: CrossEncoderOptions = {}): Promise<CrossEncoder> {
+    const spec: ModelSpec = {
+      kind: 'cross-encoder',
+      ...checkLoad(dirOrHubId, o),
+      maxSeqLength: o.maxLength === undefined ? undefined : checkInteger('maxLength', o.maxLength),
+      pooling: undefined,
+    };
+    const entry = new URL('./worker-main.js', import.meta.url);
+    const worker = await ModelWorker.open<CrossEncoderInfo>(entry, spec, o.signal);
+    notify(o.onProgress, { done: 1, total: 1 });
+    return new CrossEncoder(worker);
+  }
+
+  /** Scores that the model gives for a pair. */
+  get numLabels(): number {
+    return this.#worker.info.numLabels;
+  }
+
+  /** Longest pair in tokens, special tokens included; of longer ones the longer text is truncated first. */
+  get maxLength(): number {
+    return this.#worker.info.maxLength;
+  }
+
+  /**
+   * Scores of pairs, in input order.
+   * @returns (n) for one label, else (n · numLabels)
+   * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_DISPOSED`, `ERR_TOKENIZER`, `ERR_MODEL`, `ERR_WORKER`; an abort rejects at once
+   *   with `signal.reason`
+   */
+  async predict(pairs: readonly (readonly [string, string])[], o: PredictOptions = {}): Promise<Float32Array> {
+    return this.#predict(flatten(pairs), o);
+  }
+
+  /**
+   * Documents by their score with `query`, best first; equal scores keep their order.
+   * @throws FlatrankError as {@link predict}; `ERR_UNSUPPORTED` where the model gives more than one score
+   */
+  async rank(query: string, documents: readonly string[], o: RankOptions = {}): Promise<RankedDocument[]> {
+    checkString('query', query);
+    const texts = checkTexts('documents', documents);
+    const topK = o.topK === undefined ? texts.length : checkInteger('topK', o.topK);
+    if (this.numLabels !== 1)
+      throw new FlatrankError(
+        'ERR_UNSUPPORTED',
+        `Expected a model of one label to rank with but this one has ${this.numLabels}: use predict()`,
+      );
+    const scores = await this.#predict(
+      texts.flatMap((text) => [query, text]),
+      o,
+    );
+    return Array.from(scores, (score, corpusId) => ({ corpusId, score, text: texts[corpusId]! }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, topK);
+  }
+
+  /** Frees the model after running calls; later ones fail with `ERR_DISPOSED`. Can be called again. */
+  dispose(): Promise<void> {
+    return this.#worker.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** @param texts the texts of the pairs, one after another */
+  async #predict(texts: readonly string[], o: PredictOptions): Promise<Float32Array> {
+    const { info } = this.#worker;
+    const batchTokens = checkCall(o);
+    const activation = checkOneOf('activation', o.activation ?? 'default', ['default', 'none', 'sigmoid', 'softmax']);
+    const options: PredictJobOptions = {
+      batchTokens,
+      prompt: resolvePrompt(info.prompts, o),
+      activation: activation === 'default' ? info.activation : activation,
+    };
+    const { onProgress, signal } = o;
+    const call = { onProgress, signal, total: texts.length / 2 };
+    const { data, truncated } = await this.#worker.call<BatchResult>('predict', options, texts, call);
+    reportTruncated(o, truncated);
+    return data;
+  }
+}
+
+function flatten(pairs: unknown): readonly string[] {
+  if (!Array.isArray(pairs)) throw invalidArgument('pairs', 'an array of pairs of strings', pairs);
+  return pairs.flatMap((pair: unknown, i) => {
+    if (!Array.isArray(pair) || pair.length !== 2 || pair.some((text) => typeof text !== 'string'))
+      throw invalidArgument(`pairs[${i}]`, 'a pair of strings', pair);
+    return pair as string[];
+  });
+}

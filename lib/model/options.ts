@@ -1,0 +1,94 @@
+/** What the calls of both kinds of model take, and its checks. */
+import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, invalidArgument } from '../errors.js';
+import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
+import { modelThreads } from '../runtime/threads.js';
+import { defaultBatchTokens } from './batching.js';
+import type { PromptOptions } from './prompts.js';
+
+/** Where a model runs; 'auto' is 'cpu' now. */
+export type Device = 'cpu' | 'cuda' | 'auto';
+
+/** In which numbers a model computes. */
+export type Precision = 'float32' | 'int8';
+
+/** What loading any model takes. */
+export interface LoadOptions {
+  /** Default 'auto'. 'cuda' is not supported yet. */
+  readonly device?: Device | undefined;
+  /** Default 'float32': the ONNX file as it is. 'int8' is not supported yet. */
+  readonly precision?: Precision | undefined;
+  /** Threads inside an operator, at most; default the process's budget (FLATRANK_THREADS, else the processors). */
+  readonly threads?: number | undefined;
+  /** Called while files are fetched; a local directory reports once, when it is loaded. */
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which inputs of a call were cut to the model's longest input. */
+export interface Truncated {
+  readonly count: number;
+  /** (count) indices into the call's inputs, ascending. */
+  readonly indices: Int32Array;
+}
+
+/** What any call over texts takes. */
+export interface CallOptions extends PromptOptions {
+  /** Most tokens of a batch, padding included; default 1,024. A longer text is a batch of its own. */
+  readonly batchTokens?: number | undefined;
+  /** Called after every batch with the inputs done. */
+  readonly onProgress?: OnProgress | undefined;
+  /** Called once, before the call resolves, where inputs were truncated. */
+  readonly onTruncated?: ((truncated: Truncated) => void) | undefined;
+  /** Aborting rejects the call at once with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Checks what loading takes.
+ * @returns the directory and the threads for the model
+ */
+export function checkLoad(dirOrHubId: unknown, o: LoadOptions): { directory: string; threads: number } {
+  const directory = checkString('dirOrHubId', dirOrHubId);
+  if (directory === '') throw invalidArgument('dirOrHubId', 'the path of a model directory', directory);
+  checkOptions(o);
+  checkSignal(o.signal);
+  checkCallback('onProgress', o.onProgress);
+  const device = checkOneOf('device', o.device ?? 'auto', ['cpu', 'cuda', 'auto']);
+  if (device === 'cuda') throw unsupported('device', "'cpu' or 'auto'", device);
+  const precision = checkOneOf('precision', o.precision ?? 'float32', ['float32', 'int8']);
+  if (precision === 'int8') throw unsupported('precision', "'float32'", precision);
+  return { directory, threads: modelThreads(o.threads) };
+}
+
+/** Checks what a call takes, the prompt aside, and returns the batch size. */
+export function checkCall(o: CallOptions): number {
+  checkOptions(o);
+  checkSignal(o.signal);
+  checkCallback('onProgress', o.onProgress);
+  checkCallback('onTruncated', o.onTruncated);
+  return checkInteger('batchTokens', o.batchTokens ?? defaultBatchTokens);
+}
+
+/** Checks that `texts` is an array of strings and copies it: the caller may change it while it is sent. */
+export function checkTexts(name: string, texts: unknown): readonly string[] {
+  if (!Array.isArray(texts)) throw invalidArgument(name, 'an array of strings', texts);
+  for (let i = 0; i < texts.length; i++)
+    if (typeof texts[i] !== 'string') throw invalidArgument(`${name}[${i}]`, 'a string', texts[i]);
+  return texts.slice() as string[];
+}
+
+/** Tells a call's caller which inputs were cut, if any were. */
+export function reportTruncated(o: CallOptions, indices: Int32Array): void {
+  if (indices.length > 0) notify(o.onTruncated, { count: indices.length, indices });
+}
+
+function checkOptions(o: unknown): void {
+  if (typeof o !== 'object' || o === null) throw invalidArgument('options', 'an object', o);
+}
+
+function unsupported(name: string, expectation: string, value: string): FlatrankError {
+  return new FlatrankError(
+    'ERR_UNSUPPORTED',
+    `Expected \`${name}\` to be ${expectation} in this version but received '${value}'`,
+  );
+}

@@ -1,0 +1,214 @@
+import { checkInteger, checkOneOf, invalidArgument } from '../errors.js';
+import { Matrix } from '../matrix.js';
+import type { PoolingMode } from '../native.js';
+import { ModelWorker } from '../runtime/model-worker.js';
+import { notify } from '../runtime/progress.js';
+import { chunksOf } from './chunks.js';
+import type { BatchResult } from './jobs.js';
+import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import { resolvePrompt } from './prompts.js';
+import type { EncodeJobOptions, ModelSpec, SentenceTransformerInfo } from './servant.js';
+import { similarityMatrix, type SimilarityFunction } from './similarity.js';
+
+/** How token vectors become one vector. */
+export type Pooling = PoolingMode;
+
+const poolings: readonly Pooling[] = ['mean', 'cls', 'max', 'mean_sqrt_len'];
+
+/** What {@link SentenceTransformer.load} takes. */
+export interface SentenceTransformerOptions extends LoadOptions {
+  /** Longest input in tokens; default the directory's. Never more than the position embeddings hold. */
+  readonly maxSeqLength?: number | undefined;
+  /** Instead of the directory's pooling. */
+  readonly pooling?: Pooling | undefined;
+}
+
+/** What {@link SentenceTransformer.encode} takes. */
+export interface EncodeOptions extends CallOptions {
+  /** Whether embeddings are scaled to unit length, after everything else. Default false. */
+  readonly normalize?: boolean | undefined;
+  /** Embeddings are cut to their first values (Matryoshka); default the directory's `truncate_dim`. */
+  readonly truncateDim?: number | undefined;
+}
+
+/** What {@link SentenceTransformer.encodeStream} takes. */
+export interface EncodeStreamOptions extends EncodeOptions {
+  /** Texts of one matrix, at most. Default 1,024. */
+  readonly chunkSize?: number | undefined;
+}
+
+/**
+ * A bi-encoder: texts in, embeddings out. Follows Python's sentence-transformers 6 (Reimers and Gurevych 2019,
+ * https://arxiv.org/abs/1908.10084) in what it reads of a directory and in what comes out. The model lives in a worker
+ * thread: the event loop stays free, and a short call waits for one batch of a long one, not for its end.
+ */
+export class SentenceTransformer {
+  readonly #worker: ModelWorker<SentenceTransformerInfo>;
+
+  private constructor(worker: ModelWorker<SentenceTransformerInfo>) {
+    this.#worker = worker;
+  }
+
+  /**
+   * Loads a Hugging Face model directory with `onnx/model.onnx` or `model.onnx`.
+   * @throws FlatrankError `ERR_NOT_FOUND` where the directory or a file is missing, `ERR_BAD_FILE` where one is damaged,
+   *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
+   */
+  static async load(dirOrHubId: string, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
+    const spec: ModelSpec = {
+      kind: 'sentence-transformer',
+      ...checkLoad(dirOrHubId, o),
+      maxSeqLength: o.maxSeqLength === undefined ? undefined : checkInteger('maxSeqLength', o.maxSeqLength),
+      pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
+    };
+    const entry = new URL('./worker-main.js', import.meta.url);
+    const worker = await ModelWorker.open<SentenceTransformerInfo>(entry, spec, o.signal);
+    notify(o.onProgress, { done: 1, total: 1 });
+    return new SentenceTransformer(worker);
+  }
+
+  /** Values of an embedding, unless a call asks for another `truncateDim`. */
+  get dimension(): number {
+    return this.#worker.info.dimension;
+  }
+
+  /** Longest input in tokens, special tokens included; longer texts are truncated. */
+  get maxSeqLength(): number {
+    return this.#worker.info.maxSeqLength;
+  }
+
+  /** How the model's embeddings are meant to be compared. */
+  get similarityFnName(): SimilarityFunction {
+    return this.#worker.info.similarityFnName;
+  }
+
+  /** The model's prompts by name. */
+  get prompts(): Readonly<Record<string, string>> {
+    return { ...this.#worker.info.prompts.texts };
+  }
+
+  /**
+   * Embeddings of texts: one for a string, a matrix (n, dimension) in input order for an array.
+   * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_DISPOSED`, `ERR_TOKENIZER`, `ERR_MODEL`, `ERR_WORKER`; an abort rejects at once
+   *   with `signal.reason`
+   */
+  encode(text: string, o?: EncodeOptions): Promise<Float32Array>;
+  encode(texts: readonly string[], o?: EncodeOptions): Promise<Matrix>;
+  encode(texts: string | readonly string[], o?: EncodeOptions): Promise<Float32Array | Matrix>;
+  async encode(texts: string | readonly string[], o: EncodeOptions = {}): Promise<Float32Array | Matrix> {
+    const single = typeof texts === 'string';
+    const list = single ? [texts] : checkTexts('texts', texts);
+    const options = this.#checkEncode(o);
+    const { data, truncated } = await this.#worker.call<BatchResult>('encode', options, list, o);
+    reportTruncated(o, truncated);
+    const { truncateDim } = options;
+    const full = this.#worker.info.fullDimension;
+    return single ? data : new Matrix(data, list.length, Math.min(full, truncateDim ?? full));
+  }
+
+  /**
+   * Embeddings of a stream of texts, matrix after matrix in input order; only one chunk of texts is held. Progress and
+   * truncation are reported with indices in the whole stream.
+   */
+  async *encodeStream(
+    texts: AsyncIterable<string> | Iterable<string>,
+    o: EncodeStreamOptions = {},
+  ): AsyncGenerator<Matrix, void, undefined> {
+    const chunkSize = checkInteger('chunkSize', o.chunkSize ?? 1024);
+    this.#checkEncode(o);
+    if (typeof texts === 'string' || !isIterable(texts))
+      throw invalidArgument('texts', 'an iterable of strings', texts);
+    let before = 0;
+    for await (const chunk of chunksOf(texts, chunkSize)) {
+      const { onProgress, onTruncated } = o;
+      const first = before;
+      before += chunk.length;
+      yield await this.encode(chunk, {
+        ...o,
+        onProgress:
+          onProgress &&
+          (({ done }) => {
+            onProgress({ done: first + done, total: first + chunk.length });
+          }),
+        onTruncated:
+          onTruncated &&
+          (({ count, indices }) => {
+            onTruncated({ count, indices: indices.map((i) => first + i) });
+          }),
+      });
+    }
+  }
+
+  /** {@link encode} with the model's prompt 'query', unless `prompt` or `promptName` is given. */
+  encodeQuery(text: string, o?: EncodeOptions): Promise<Float32Array>;
+  encodeQuery(texts: readonly string[], o?: EncodeOptions): Promise<Matrix>;
+  encodeQuery(texts: string | readonly string[], o?: EncodeOptions): Promise<Float32Array | Matrix>;
+  async encodeQuery(texts: string | readonly string[], o: EncodeOptions = {}): Promise<Float32Array | Matrix> {
+    return this.encode(texts, this.#withPrompt(o, ['query']));
+  }
+
+  /**
+   * {@link encode} with the first of the model's prompts 'document', 'passage' and 'corpus', unless `prompt` or
+   * `promptName` is given.
+   */
+  encodeDocument(text: string, o?: EncodeOptions): Promise<Float32Array>;
+  encodeDocument(texts: readonly string[], o?: EncodeOptions): Promise<Matrix>;
+  encodeDocument(texts: string | readonly string[], o?: EncodeOptions): Promise<Float32Array | Matrix>;
+  async encodeDocument(texts: string | readonly string[], o: EncodeOptions = {}): Promise<Float32Array | Matrix> {
+    return this.encode(texts, this.#withPrompt(o, ['document', 'passage', 'corpus']));
+  }
+
+  /** (n) lengths of texts in tokens, special tokens included, before truncation and without a prompt. */
+  async countTokens(texts: readonly string[], o: Pick<CallOptions, 'onProgress' | 'signal'> = {}): Promise<Int32Array> {
+    const list = checkTexts('texts', texts);
+    checkCall(o);
+    return this.#worker.call<Int32Array>('count', {}, list, o);
+  }
+
+  /**
+   * Similarity of every row of `a` with every row of `b` by {@link similarityFnName}: higher is more alike (distances are
+   * negated). Runs on the calling thread.
+   * @returns (a.rows, b.rows)
+   * @throws FlatrankError `ERR_DIMENSION` where the rows differ in length
+   */
+  similarity(a: Matrix, b: Matrix): Matrix {
+    for (const [name, m] of Object.entries({ a, b }))
+      if (!((m as Partial<Matrix> | undefined)?.data instanceof Float32Array))
+        throw invalidArgument(name, 'a Matrix', m);
+    return similarityMatrix(this.similarityFnName, a, b);
+  }
+
+  /** Frees the model after running calls; later ones fail with `ERR_DISPOSED`. Can be called again. */
+  dispose(): Promise<void> {
+    return this.#worker.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #checkEncode(o: EncodeOptions): EncodeJobOptions {
+    const batchTokens = checkCall(o);
+    if (o.normalize !== undefined && typeof o.normalize !== 'boolean')
+      throw invalidArgument('normalize', 'a boolean', o.normalize);
+    const { prompts, truncateDim } = this.#worker.info;
+    return {
+      batchTokens,
+      prompt: resolvePrompt(prompts, o),
+      truncateDim: o.truncateDim === undefined ? truncateDim : checkInteger('truncateDim', o.truncateDim),
+      normalize: o.normalize ?? false,
+    };
+  }
+
+  #withPrompt(o: EncodeOptions, candidates: readonly string[]): EncodeOptions {
+    checkCall(o);
+    if (o.prompt !== undefined || o.promptName !== undefined) return o;
+    const { texts } = this.#worker.info.prompts;
+    const promptName = candidates.find((name) => Object.hasOwn(texts, name));
+    return promptName === undefined ? o : { ...o, promptName };
+  }
+}
+
+function isIterable(value: unknown): value is AsyncIterable<string> | Iterable<string> {
+  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value);
+}

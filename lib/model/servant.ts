@@ -1,0 +1,221 @@
+/** A model opened in its worker: tokenizer, backend and what its directory says, behind named jobs. */
+import { FlatrankError } from '../errors.js';
+import type { Backend } from '../runtime/backend.js';
+import { OnnxBackend } from '../runtime/onnx-backend.js';
+import type { Job, Servant } from '../runtime/serve.js';
+import { activate, activationOfClass, type Activation } from './activation.js';
+import { positionLimit, readModelDirectory, sentenceModules, type ModelDirectory } from './directory.js';
+import { BatchJob, CountJob } from './jobs.js';
+import { embed, embeddingSize, type EmbeddingPlan } from './pool.js';
+import type { PoolingPlan } from './pooling-config.js';
+import type { PoolingMode } from '../native.js';
+import type { Prompts } from './prompts.js';
+import { similarityFunctions, type SimilarityFunction } from './similarity.js';
+import { TextTokenizer } from './tokenizer.js';
+
+/** What a worker is told to open. */
+export interface ModelSpec {
+  readonly kind: 'sentence-transformer' | 'cross-encoder';
+  readonly directory: string;
+  readonly threads: number;
+  readonly maxSeqLength: number | undefined;
+  readonly pooling: PoolingMode | undefined;
+}
+
+/** What a call of the job 'encode' carries. */
+export interface EncodeJobOptions {
+  readonly prompt: string;
+  readonly batchTokens: number;
+  readonly truncateDim: number | undefined;
+  readonly normalize: boolean;
+}
+
+/** What a call of the job 'predict' carries. */
+export interface PredictJobOptions {
+  readonly prompt: string;
+  readonly batchTokens: number;
+  readonly activation: Activation;
+}
+
+/** What the owner of a sentence model is told. */
+export interface SentenceTransformerInfo {
+  readonly dimension: number;
+  /** The dimension where nothing is cut off. */
+  readonly fullDimension: number;
+  readonly maxSeqLength: number;
+  readonly similarityFnName: SimilarityFunction;
+  readonly prompts: Prompts;
+  readonly truncateDim: number | undefined;
+}
+
+/** What the owner of a cross-encoder is told. */
+export interface CrossEncoderInfo {
+  readonly numLabels: number;
+  readonly maxLength: number;
+  readonly activation: Activation;
+  readonly prompts: Prompts;
+}
+
+interface Opened {
+  readonly directory: ModelDirectory;
+  readonly tokenizer: TextTokenizer;
+  readonly backend: Backend;
+  readonly maxLength: number;
+  /** Columns of the model's output. */
+  readonly cols: number;
+}
+
+/**
+ * Opens the model of `spec` and runs it once on an empty text, so that a model that cannot run is refused here.
+ * @throws FlatrankError with the code of what is wrong with the directory
+ */
+export async function openModel(spec: ModelSpec): Promise<Servant> {
+  const directory = await readModelDirectory(spec.directory);
+  const { config, tokenizerConfig, lowercase } = directory;
+  const tokenizer = await TextTokenizer.load(directory.transformer, { config, tokenizerConfig, lowercase });
+  const maxLength = Math.min(spec.maxSeqLength ?? directory.maxSeqLength, positionLimit(config));
+  const special = tokenizer.specialTokens(spec.kind === 'cross-encoder' ? 2 : 1);
+  if (maxLength <= special)
+    throw new FlatrankError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected the longest input to be more than its ${special} special tokens but received ${maxLength}`,
+    );
+  const output = spec.kind === 'cross-encoder' ? 'logits' : 'hidden';
+  const backend = await OnnxBackend.load(directory.onnxFile, { output, threads: spec.threads, padId: tokenizer.padId });
+  try {
+    const { ids, typeIds } = tokenizer.single('', maxLength);
+    const starts = Int32Array.of(0, ids.length);
+    const { cols } = await backend.run({ ids: Int32Array.from(ids), typeIds: Int32Array.from(typeIds), starts });
+    const opened = { directory, tokenizer, backend, maxLength, cols };
+    return spec.kind === 'cross-encoder' ? crossEncoder(opened) : sentenceTransformer(spec, opened);
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+}
+
+function sentenceTransformer(spec: ModelSpec, { directory, tokenizer, backend, maxLength, cols }: Opened): Servant {
+  const { steps, pooling: own } =
+    spec.pooling && directory.modules?.pooling === undefined
+      ? { steps: [], pooling: undefined }
+      : sentenceModules(spec.directory, directory);
+  const pooling: PoolingPlan = spec.pooling
+    ? { modes: [spec.pooling], includePrompt: own?.includePrompt ?? true }
+    : own!;
+  let width = cols * pooling.modes.length;
+  for (const step of steps) {
+    if (step.type !== 'dense') continue;
+    if (step.dense.inFeatures !== width)
+      throw new FlatrankError(
+        'ERR_BAD_FILE',
+        `Expected a Dense module for ${width} values in ${spec.directory} but received one for ${step.dense.inFeatures}`,
+      );
+    width = step.dense.outFeatures;
+  }
+  const settings = directory.sentenceTransformers;
+  const plan: EmbeddingPlan = {
+    pooling,
+    steps,
+    truncateDim: settings.truncate_dim ?? undefined,
+    normalize: false,
+    skip: 0,
+  };
+  const info: SentenceTransformerInfo = {
+    dimension: embeddingSize(plan, cols),
+    fullDimension: width,
+    maxSeqLength: maxLength,
+    // A name that is not ours (maxsim) leaves the default, as in sentence-transformers.
+    similarityFnName: similarityFunctions.find((name) => name === settings.similarity_fn_name) ?? 'cosine',
+    prompts: promptsOf(spec.directory, directory, { query: '', document: '' }),
+    truncateDim: plan.truncateDim,
+  };
+
+  const encode = (o: EncodeJobOptions, report: (done: number) => void): Job => {
+    const skip = pooling.includePrompt || o.prompt === '' ? 0 : tokenizer.promptLength(o.prompt, maxLength);
+    const call: EmbeddingPlan = { ...plan, truncateDim: o.truncateDim, normalize: o.normalize, skip };
+    const size = embeddingSize(call, cols);
+    return new BatchJob(
+      backend,
+      {
+        stride: 1,
+        batchTokens: o.batchTokens,
+        tokenize: (text) => tokenizer.single(o.prompt + text!, maxLength),
+        allocate: (count) => new Float32Array(count * size),
+        async write(results, indices, lengths, hidden) {
+          const rows = await embed(hidden, lengths, call);
+          for (const [row, i] of indices.entries()) results.set(rows.subarray(row * size, (row + 1) * size), i * size);
+        },
+      },
+      report,
+    );
+  };
+  return {
+    info,
+    start: (job, options, _total, report) =>
+      job === 'count' ? new CountJob(tokenizer, report) : encode(options as EncodeJobOptions, report),
+    close: () => backend.dispose(),
+  };
+}
+
+function crossEncoder({ directory, tokenizer, backend, maxLength, cols }: Opened): Servant {
+  if (directory.modules?.pooling)
+    throw new FlatrankError(
+      'ERR_UNSUPPORTED',
+      `Expected ${directory.transformer} to hold a cross-encoder but its modules.json names Pooling`,
+    );
+  const info: CrossEncoderInfo = {
+    numLabels: cols,
+    maxLength,
+    activation: defaultActivation(directory, cols),
+    prompts: promptsOf(directory.transformer, directory, {}),
+  };
+  const predict = (o: PredictJobOptions, report: (done: number) => void): Job =>
+    new BatchJob(
+      backend,
+      {
+        stride: 2,
+        batchTokens: o.batchTokens,
+        tokenize: (first, second) => tokenizer.pair(o.prompt + first!, second!, maxLength),
+        allocate: (count) => new Float32Array(count * cols),
+        write(results, indices, _lengths, { data, offsets }) {
+          for (const [row, i] of indices.entries())
+            results.set(data.subarray(offsets[row]! * cols, (offsets[row]! + 1) * cols), i * cols);
+          return Promise.resolve();
+        },
+        finish: (results) => {
+          activate(results, cols, o.activation);
+        },
+      },
+      report,
+    );
+  return {
+    info,
+    start: (_job, options, _total, report) => predict(options as PredictJobOptions, report),
+    close: () => backend.dispose(),
+  };
+}
+
+/** The activation that the directory names, else sigmoid for one label and none for more. */
+function defaultActivation({ transformer, config, sentenceTransformers }: ModelDirectory, labels: number): Activation {
+  const name =
+    sentenceTransformers.activation_fn ??
+    config.sentence_transformers?.activation_fn ??
+    config.sbert_ce_default_activation_function;
+  return name != null ? activationOfClass(transformer, name) : labels === 1 ? 'sigmoid' : 'none';
+}
+
+function promptsOf(
+  root: string,
+  { sentenceTransformers: settings }: ModelDirectory,
+  defaults: Record<string, string>,
+): Prompts {
+  const texts = { ...defaults };
+  for (const [name, text] of Object.entries(settings.prompts ?? {})) texts[name] = text ?? '';
+  const defaultName = settings.default_prompt_name ?? undefined;
+  if (defaultName !== undefined && !Object.hasOwn(texts, defaultName))
+    throw new FlatrankError(
+      'ERR_BAD_FILE',
+      `Expected the default prompt '${defaultName}' of ${root} to be one of its prompts (${Object.keys(texts).join(', ')})`,
+    );
+  return { texts, defaultName };
+}
