@@ -24,10 +24,35 @@ struct Entry {
 
 int ThreadsFor(size_t entries, int max_threads) { return entries < kSerialEntries ? 1 : max_threads; }
 
-// Orders the first k entries and writes them as sign * key, padded.
-void WriteBest(std::vector<Entry>& entries, size_t k, float sign, float* keys, int32_t* labels) {
+std::ptrdiff_t BestOf(const std::vector<Entry>& entries, size_t k) {
+  return static_cast<std::ptrdiff_t>(std::min(k, entries.size()));
+}
+
+// Brings the k best to the front, in order.
+void SortBest(std::vector<Entry>& entries, size_t k) {
+  std::partial_sort(entries.begin(), entries.begin() + BestOf(entries, k), entries.end());
+}
+
+bool RepeatsLabel(const std::vector<Entry>& entries, size_t k) {
+  std::vector<int32_t> labels;
+  for (auto entry = entries.begin(); entry != entries.begin() + BestOf(entries, k); ++entry)
+    labels.push_back(entry->label);
+  std::sort(labels.begin(), labels.end());
+  return std::adjacent_find(labels.begin(), labels.end()) != labels.end();
+}
+
+void KeepBestOfEachLabel(std::vector<Entry>& entries) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.label < b.label || (a.label == b.label && a.key < b.key);
+  });
+  entries.erase(
+      std::unique(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.label == b.label; }),
+      entries.end());
+}
+
+// Writes the first k as sign * key, padded.
+void Write(const std::vector<Entry>& entries, size_t k, float sign, float* keys, int32_t* labels) {
   const size_t found = std::min(k, entries.size());
-  std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(found), entries.end());
   for (size_t i = 0; i < k; ++i) {
     keys[i] = sign * (i < found ? entries[i].key : kInfinity);
     labels[i] = i < found ? entries[i].label : -1;
@@ -62,7 +87,8 @@ void MergeShards(const std::vector<ShardResult>& shards, size_t nq, size_t k, bo
         entries.push_back({sign * shard.distances[i], static_cast<int32_t>(label)});
       }
     }
-    WriteBest(entries, k, sign, distances + query * k, labels + query * k);
+    SortBest(entries, k);
+    Write(entries, k, sign, distances + query * k, labels + query * k);
   });
 }
 
@@ -78,14 +104,13 @@ void MergeRerank(const RerankLists& lists, size_t k, int max_threads, const Canc
       CheckNumber(lists.scores[i], query, "scores");
       entries.push_back({-lists.scores[i], lists.labels[i]});
     }
-    // Best first within a label, so that unique keeps the best.
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-      return a.label < b.label || (a.label == b.label && a.key < b.key);
-    });
-    entries.erase(
-        std::unique(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.label == b.label; }),
-        entries.end());
-    WriteBest(entries, k, -1.0f, scores + query * k, labels + query * k);
+    SortBest(entries, k);
+    // A label given twice matters only where it stands twice among the best.
+    if (RepeatsLabel(entries, k)) {
+      KeepBestOfEachLabel(entries);
+      SortBest(entries, k);
+    }
+    Write(entries, k, -1.0f, scores + query * k, labels + query * k);
   });
 }
 

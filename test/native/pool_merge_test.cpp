@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "check.h"
 #include "data.h"
@@ -106,6 +108,32 @@ TEST(MergeRerankByHand) {
   MergeRerank({candidates.data(), relevance.data(), offsets.data(), 8, 3}, 3, 2, kNever, scores.data(), labels.data());
   CHECK(labels == std::vector<int32_t>({4, 2, 9, -1, -1, -1, 4, 3, 2}));
   CHECK(scores == std::vector<float>({3, 1, 1, -kInfinity, -kInfinity, -kInfinity, 4, 3, 2}));
+}
+
+TEST(MergeRerankIsTheDefinitionOnRandomLists) {
+  std::mt19937 generator(32);
+  for (const int32_t distinct : {3, 20, 1000})
+    for (const size_t k : {size_t{1}, size_t{5}, size_t{60}}) {
+      const size_t n = 50;
+      std::vector<int32_t> candidates;
+      std::map<int32_t, float> best;
+      const Vectors relevance = Integers(n, 1, static_cast<unsigned>(distinct));
+      for (size_t i = 0; i < n; ++i) {
+        candidates.push_back(std::uniform_int_distribution<int32_t>(0, distinct)(generator));
+        const auto known = best.try_emplace(candidates[i], relevance[i]).first;
+        known->second = std::max(known->second, relevance[i]);
+      }
+      std::vector<std::pair<float, int32_t>> expected;
+      for (const auto& [label, score] : best) expected.emplace_back(-score, label);
+      std::sort(expected.begin(), expected.end());
+      expected.resize(k, {kInfinity, -1});
+      const std::vector<int32_t> offsets = {0, static_cast<int32_t>(n)};
+      std::vector<float> scores(k);
+      std::vector<int32_t> labels(k);
+      MergeRerank({candidates.data(), relevance.data(), offsets.data(), n, 1}, k, 1, kNever, scores.data(),
+                  labels.data());
+      for (size_t i = 0; i < k; ++i) CHECK(labels[i] == expected[i].second && scores[i] == -expected[i].first);
+    }
 }
 
 TEST(MergeRerankRefusesBadOffsetsAndNaN) {

@@ -1,0 +1,131 @@
+// What the benchmarks share: interleaved timing, peers in Python, tables.
+import { spawn, spawnSync } from 'node:child_process';
+import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const here = fileURLToPath(new URL('.', import.meta.url));
+
+/** Reproducible standard normal values (Box and Muller 1958 over a 32-bit congruential generator). */
+export function gaussian(count, seed) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 1) / 4294967297;
+  };
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(uniform()));
+    const angle = 2 * Math.PI * uniform();
+    values[i] = radius * Math.cos(angle);
+    if (i + 1 < count) values[i + 1] = radius * Math.sin(angle);
+  }
+  return values;
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Times contestants in turn, A B C A B C …, so that a machine whose speed drifts is fair to all of them.
+ * @param contestants { name: async () => milliseconds }, the first being ours
+ * @returns { name: { ms: median, ratio: median of (its time / ours) in the same round } }
+ */
+export async function interleave(contestants, rounds) {
+  const times = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]));
+  for (let round = -1; round < rounds; round++)
+    for (const [name, run] of Object.entries(contestants)) {
+      const elapsed = await run();
+      if (round >= 0) times[name].push(elapsed); // the first round warms up
+    }
+  const [ours] = Object.values(times);
+  return Object.fromEntries(
+    Object.entries(times).map(([name, list]) => [
+      name,
+      { ms: median(list), ratio: median(list.map((value, i) => value / ours[i])) },
+    ]),
+  );
+}
+
+/** Milliseconds that `work` takes. */
+export async function timed(work) {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+/**
+ * A peer in Python: bench/peers/NAME.py answers one JSON line for each it is sent. FLATRANK_PYTHON names the
+ * interpreter (default python3).
+ */
+export class PythonPeer {
+  static start(name, modules, env = {}) {
+    const python = process.env.FLATRANK_PYTHON ?? 'python3';
+    const probe = spawnSync(python, ['-c', `import ${modules.join(', ')}`], { encoding: 'utf8' });
+    if (probe.status !== 0) {
+      const reason = probe.error?.message ?? probe.stderr.trim().split('\n').at(-1);
+      console.log(`skipped: ${modules.join(', ')} in ${path.basename(python)} (${reason})`);
+      return undefined;
+    }
+    return new PythonPeer(python, name, env);
+  }
+
+  constructor(python, name, env) {
+    this.child = spawn(python, [path.join(here, 'peers', `${name}.py`)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async ask(request) {
+    this.child.stdin.write(`${JSON.stringify(request)}\n`);
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error('the Python peer ended');
+    return JSON.parse(value);
+  }
+
+  stop() {
+    this.child.stdin.end();
+  }
+}
+
+/** A folder for what the peers read, gone when `use` has ended. */
+export async function withScratch(use) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'flatrank-bench-'));
+  try {
+    return await use({
+      write(name, data) {
+        const file = path.join(folder, name);
+        writeFileSync(file, typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        return file;
+      },
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export function table(header, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Three cells: our time, the peer's, and how many times ours the peer takes; dashes where there is no peer. */
+export function compare(ours, peer) {
+  return [milliseconds(ours.ms), peer ? milliseconds(peer.ms) : '–', peer ? times(peer.ratio) : '–'];
+}
+
+const milliseconds = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
+const times = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(1)}x`;
+
+/** The machine in words. */
+export function machine(isa) {
+  const model = cpus()[0]?.model.trim() ?? 'unknown processor';
+  return `${model}, ${cpus().length} cores, ${isa}, Node.js ${process.versions.node}`;
+}
