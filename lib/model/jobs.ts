@@ -134,7 +134,7 @@ export class CountJob implements Job {
   }
 
   step(): Promise<JobResult | undefined> {
-    this.#queue.drain(1, (text) => this.#counts.push(this.#tokenizer.count(text!)));
+    this.#queue.drain(1, (text) => this.#counts.push(this.#tokenizer.count(text)));
     this.#report(this.#counts.length);
     if (!this.#queue.complete || this.#queue.length > 0) return Promise.resolve(undefined);
     const value = Int32Array.from(this.#counts);

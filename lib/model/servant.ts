@@ -139,7 +139,7 @@ function sentenceTransformer(spec: ModelSpec, { directory, tokenizer, backend, m
       {
         stride: 1,
         batchTokens: o.batchTokens,
-        tokenize: (text) => tokenizer.single(o.prompt + text!, maxLength),
+        tokenize: (text) => tokenizer.single(o.prompt + text, maxLength),
         allocate: (count) => new Float32Array(count * size),
         async write(results, indices, lengths, hidden) {
           const rows = await embed(hidden, lengths, call);
@@ -175,7 +175,7 @@ function crossEncoder({ directory, tokenizer, backend, maxLength, cols }: Opened
       {
         stride: 2,
         batchTokens: o.batchTokens,
-        tokenize: (first, second) => tokenizer.pair(o.prompt + first!, second!, maxLength),
+        tokenize: (first, second) => tokenizer.pair(o.prompt + first, second, maxLength),
         allocate: (count) => new Float32Array(count * cols),
         write(results, indices, _lengths, { data, offsets }) {
           for (const [row, i] of indices.entries())

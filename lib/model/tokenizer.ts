@@ -1,6 +1,6 @@
 /** Text to token ids: @huggingface/tokenizers for the text itself; truncation, special tokens and checks here. */
 import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
+import * as tokenizers from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { FlatrankError } from '../errors.js';
 import type { EncoderConfig, TokenizerConfig } from './configs.js';
@@ -8,6 +8,13 @@ import { readJson } from './json-file.js';
 import { pieces } from './long-text.js';
 import { addedTokens, postProcessor, templatesOf, type TemplateItem, type Templates } from './template.js';
 import { keep, longestFirst, type TruncationSide } from './truncation.js';
+
+/** The part of the library that is used here (its own types do not resolve in Node's module resolution). */
+interface Tokenizer {
+  encode(text: string, o: { add_special_tokens: boolean }): { ids: number[] };
+  token_to_id(token: string): number | undefined;
+}
+const { Tokenizer } = tokenizers as unknown as { Tokenizer: new (file: object, config: object) => Tokenizer };
 
 /** The tokens of one text or pair, special tokens included. */
 export interface Tokens {

@@ -86,10 +86,8 @@ export class ModelWorker<Info> {
           reject(withSite(new FlatrankError('ERR_WORKER', text), site));
         });
       });
-      worker.removeAllListeners();
       return new ModelWorker(worker, info);
     } catch (error) {
-      worker.removeAllListeners();
       worker.on('error', () => undefined);
       worker.unref();
       const request: Request = { type: 'close' };
