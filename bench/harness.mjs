@@ -1,10 +1,11 @@
-// What the benchmarks share: interleaved timing, peers in Python, tables.
+// What the benchmarks share: interleaved timing, peers in processes of their own, tables.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpus, tmpdir } from 'node:os';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -59,34 +60,39 @@ export async function timed(work) {
   return performance.now() - started;
 }
 
-/**
- * A peer in Python: bench/peers/NAME.py answers one JSON line for each it is sent. FLATRANK_PYTHON names the
- * interpreter (default python3).
- */
-export class PythonPeer {
-  static start(name, modules, env = {}) {
+/** A peer in a process of its own: it answers one JSON line for each it is sent. */
+export class Peer {
+  /** bench/peers/NAME.py, or undefined, saying why, where FLATRANK_PYTHON (default python3) lacks one of the modules. */
+  static python(name, modules) {
     const python = process.env.FLATRANK_PYTHON ?? 'python3';
     const probe = spawnSync(python, ['-c', `import ${modules.join(', ')}`], { encoding: 'utf8' });
-    if (probe.status !== 0) {
-      const reason = probe.error?.message ?? probe.stderr.trim().split('\n').at(-1);
-      console.log(`skipped: ${modules.join(', ')} in ${path.basename(python)} (${reason})`);
-      return undefined;
-    }
-    return new PythonPeer(python, name, env);
+    if (probe.status === 0) return new Peer(python, [path.join(here, 'peers', `${name}.py`)]);
+    const reason = probe.error?.message ?? probe.stderr.trim().split('\n').at(-1);
+    console.log(`skipped: ${modules.join(', ')} in ${path.basename(python)} (${reason})`);
+    return undefined;
   }
 
-  constructor(python, name, env) {
-    this.child = spawn(python, [path.join(here, 'peers', `${name}.py`)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, ...env },
-    });
+  /** bench/peers/NAME.mjs over a package in the folder FLATRANK_PEERS, or undefined, saying why, where it is not there. */
+  static node(name, packageName) {
+    const folder = path.resolve(process.env.FLATRANK_PEERS ?? '.');
+    try {
+      const entry = pathToFileURL(createRequire(path.join(folder, 'index.js')).resolve(packageName)).href;
+      return new Peer(process.execPath, [path.join(here, 'peers', `${name}.mjs`), entry]);
+    } catch {
+      console.log(`skipped: ${packageName} (not installed in the folder that FLATRANK_PEERS names)`);
+      return undefined;
+    }
+  }
+
+  constructor(command, args) {
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
 
   async ask(request) {
     this.child.stdin.write(`${JSON.stringify(request)}\n`);
     const { value, done } = await this.lines.next();
-    if (done) throw new Error('the Python peer ended');
+    if (done) throw new Error('the peer ended');
     return JSON.parse(value);
   }
 
@@ -102,7 +108,10 @@ export async function withScratch(use) {
     return await use({
       write(name, data) {
         const file = path.join(folder, name);
-        writeFileSync(file, typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        writeFileSync(
+          file,
+          typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+        );
         return file;
       },
     });

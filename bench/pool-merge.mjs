@@ -1,6 +1,6 @@
 // How fast are pooling and merging? Against numpy. They are internal, so they are called through the built addon.
 import { native } from '../dist/native.js';
-import { PythonPeer, compare, gaussian, interleave, table, timed, withScratch } from './harness.mjs';
+import { Peer, compare, gaussian, interleave, table, timed, withScratch } from './harness.mjs';
 
 const n = 32;
 const length = 256;
@@ -10,7 +10,7 @@ const candidates = 100;
 const k = 10;
 
 export async function poolMergeBench() {
-  const numpy = PythonPeer.start('pool_peer', ['numpy']);
+  const numpy = Peer.python('pool_peer', ['numpy']);
   const hidden = gaussian(n * length * d, 3);
   const lengths = Int32Array.from({ length: n }, (_, i) => 64 + ((i * 53) % 193));
   const offsets = Int32Array.from({ length: n }, (_, i) => i * length);
@@ -30,8 +30,16 @@ export async function poolMergeBench() {
       scores: scratch.write('scores.f32', scores),
     });
     const jobs = [
-      [`mean pooling, ${n} x ${length} x ${d}, normalised`, 'pool', () => native().pool(hidden, offsets, lengths, d, 'mean', true)],
-      [`rerank merge, ${queries} queries x ${candidates}, k = ${k}`, 'merge', () => native().mergeRerank(labels, scores, bounds, k)],
+      [
+        `mean pooling, ${n} x ${length} x ${d}, normalised`,
+        'pool',
+        () => native().pool(hidden, offsets, lengths, d, 'mean', true),
+      ],
+      [
+        `rerank merge, ${queries} queries x ${candidates}, k = ${k}`,
+        'merge',
+        () => native().mergeRerank(labels, scores, bounds, k),
+      ],
     ];
     for (const [name, request, ours] of jobs) {
       const contestants = { flatrank: () => timed(ours) };

@@ -1,14 +1,14 @@
 // How fast is exact search? Against faiss IndexFlatL2, at one thread and at all, whichever is faster.
 import { cpus } from 'node:os';
 import { IndexFlatL2 } from 'flatrank';
-import { PythonPeer, compare, gaussian, interleave, table, timed, withScratch } from './harness.mjs';
+import { Peer, compare, gaussian, interleave, table, timed, withScratch } from './harness.mjs';
 
 const n = 100_000;
 const k = 10;
 const cases = [384, 768].map((d) => ({ d, batches: [1, 16, 256] }));
 
 export async function searchBench() {
-  const faiss = PythonPeer.start('search_peer', ['faiss', 'numpy']);
+  const faiss = Peer.python('search_peer', ['faiss', 'numpy']);
   const rows = [];
   await withScratch(async (scratch) => {
     for (const { d, batches } of cases) {
@@ -46,7 +46,9 @@ export async function searchBench() {
         const best = Object.entries(result)
           .filter(([name]) => name !== 'flatrank')
           .sort(([, a], [, b]) => a.ms - b.ms)[0]?.[1];
-        const same = theirs ? theirs.labels.filter((label, i) => label === ours.labels[i]).length / theirs.labels.length : undefined;
+        const same = theirs
+          ? theirs.labels.filter((label, i) => label === ours.labels[i]).length / theirs.labels.length
+          : undefined;
         rows.push([d, `search, nq = ${nq}`, ...compare(result.flatrank, best), same?.toFixed(3) ?? '–']);
       }
       await index.dispose();

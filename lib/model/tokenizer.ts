@@ -37,7 +37,7 @@ const vocabulary = z.union([z.record(z.string(), z.number().int()), z.array(z.tu
 /** tokenizer.json. Its `truncation` and `padding` are what its last user left there: they mean nothing here. */
 const tokenizerFile = z.looseObject({
   model: z.looseObject({
-    type: z.string().optional(),
+    type: z.enum(['WordPiece', 'BPE', 'Unigram', 'WordLevel']).optional(),
     vocab: vocabulary,
     unk_token: z.string().nullish(),
     unk_id: z.number().int().nullish(),

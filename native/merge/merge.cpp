@@ -42,9 +42,8 @@ bool RepeatsLabel(const std::vector<Entry>& entries, size_t k) {
 }
 
 void KeepBestOfEachLabel(std::vector<Entry>& entries) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.label < b.label || (a.label == b.label && a.key < b.key);
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.label < b.label || (a.label == b.label && a.key < b.key); });
   entries.erase(
       std::unique(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.label == b.label; }),
       entries.end());
