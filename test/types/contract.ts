@@ -12,10 +12,7 @@ import {
   type Hit,
   type Pooling,
 } from 'flatrank';
-
-/** Fails to compile where the types differ. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never;
-const same = <A, B>(yes: Same<A, B>): Same<A, B> => yes;
+import { expectTypeOf } from 'vitest';
 
 export async function models(signal: AbortSignal): Promise<void> {
   await using model = await SentenceTransformer.load('dir', {
@@ -27,22 +24,22 @@ export async function models(signal: AbortSignal): Promise<void> {
     onProgress: ({ done, total }) => done / total,
     signal,
   });
-  same<Pooling, 'mean' | 'cls' | 'max' | 'mean_sqrt_len'>(true);
-  same<typeof model.similarityFnName, 'cosine' | 'dot' | 'euclidean' | 'manhattan'>(true);
+  expectTypeOf<Pooling>().toEqualTypeOf<'mean' | 'cls' | 'max' | 'mean_sqrt_len'>();
+  expectTypeOf(model.similarityFnName).toEqualTypeOf<'cosine' | 'dot' | 'euclidean' | 'manhattan'>();
   const one = await model.encode('text', { normalize: true, prompt: 'query: ', truncateDim: 64 });
-  same<typeof one, Float32Array>(true);
+  expectTypeOf(one).toEqualTypeOf<Float32Array>();
   const many = await model.encodeQuery(['text'], { promptName: 'query', batchTokens: 1024, signal });
-  same<typeof many, Matrix>(true);
-  same<typeof many.data, Float32Array>(true);
-  const row: Float32Array = many.row(0);
-  const shape: [number, number] = [many.rows, many.cols];
-  for await (const matrix of model.encodeStream(['text'])) same<typeof matrix, Matrix>(true);
-  const similarity: Matrix = model.similarity(many, await model.encodeDocument(['text']));
+  expectTypeOf(many).toEqualTypeOf<Matrix>();
+  expectTypeOf(many.data).toEqualTypeOf<Float32Array>();
+  expectTypeOf(many.row(0)).toEqualTypeOf<Float32Array>();
+  expectTypeOf([many.rows, many.cols]).toEqualTypeOf<number[]>();
+  for await (const matrix of model.encodeStream(['text'])) expectTypeOf(matrix).toEqualTypeOf<Matrix>();
+  expectTypeOf(model.similarity(many, await model.encodeDocument(['text']))).toEqualTypeOf<Matrix>();
 
   await using cross = await CrossEncoder.load('dir', { maxLength: 512 });
-  const scores: Float32Array = await cross.predict([['query', 'document']], { activation: 'none' });
-  const ranked: { corpusId: number; score: number; text: string }[] = await cross.rank('query', ['a'], { topK: 3 });
-  [one, row, shape, similarity, scores, ranked];
+  expectTypeOf(await cross.predict([['query', 'document']], { activation: 'none' })).toEqualTypeOf<Float32Array>();
+  const ranked = await cross.rank('query', ['a'], { topK: 3 });
+  expectTypeOf(ranked).toExtend<{ corpusId: number; score: number; text: string }[]>();
 }
 
 export async function indexes(signal: AbortSignal): Promise<void> {
@@ -51,12 +48,11 @@ export async function indexes(signal: AbortSignal): Promise<void> {
     await index.add(new Float32Array(384));
     await index.add(new Matrix(new Float32Array(384), 1, 384));
     const { distances, labels } = await index.search(new Float32Array(384), 10, { signal });
-    same<typeof distances, Float32Array>(true);
-    same<typeof labels, Int32Array>(true);
-    const counts: number[] = [index.ntotal, index.dimension];
-    const vector: Float32Array = index.reconstruct(0);
+    expectTypeOf(distances).toEqualTypeOf<Float32Array>();
+    expectTypeOf(labels).toEqualTypeOf<Int32Array>();
+    expectTypeOf([index.ntotal, index.dimension]).toEqualTypeOf<number[]>();
+    expectTypeOf(index.reconstruct(0)).toEqualTypeOf<Float32Array>();
     await index.reset();
-    [counts, vector];
   }
 }
 
@@ -65,17 +61,17 @@ export async function retrieval(encoder: SentenceTransformer, crossEncoder: Cros
     url: string;
   }
   const retriever = await Retriever.create<Page>({ encoder, crossEncoder, metric: 'cosine' });
-  const { added, truncated } = await retriever.add([{ id: 'a', text: 'text', metadata: { url: '/' } }, 'text']);
+  const summary = await retriever.add([{ id: 'a', text: 'text', metadata: { url: '/' } }, 'text']);
+  expectTypeOf(summary).toEqualTypeOf<{ added: number; truncated: number }>();
   const hits = await retriever.search('question', { k: 10 });
-  same<typeof hits, Hit<Page>[]>(true);
+  expectTypeOf(hits).toEqualTypeOf<Hit<Page>[]>();
   const lists = await retriever.search(['question', 'another']);
-  same<typeof lists, Hit<Page>[][]>(true);
+  expectTypeOf(lists).toEqualTypeOf<Hit<Page>[][]>();
   const best = await retriever.rerank('question', hits, { k: 3, blend: 0.5 });
   const answers = await retriever.retrieve('question', { biK: 30, crossK: 10 });
-  const url: string | undefined = answers[0]?.metadata.url;
-  const relevance: number | undefined = best[0]?.rerankScore;
+  expectTypeOf(answers[0]?.metadata.url).toEqualTypeOf<string | undefined>();
+  expectTypeOf(best[0]?.rerankScore).toEqualTypeOf<number | undefined>();
   await retriever.dispose();
-  [added, truncated, url, relevance];
 }
 
 export function errors(error: unknown): string {
