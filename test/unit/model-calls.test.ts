@@ -91,7 +91,12 @@ describe('encode', () => {
     const reason = new Error('enough');
     await expect(model.encode('a', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const controller = new AbortController();
-    const promise = model.encode(long(3000), { signal: controller.signal, onProgress: () => { controller.abort(reason); } });
+    const promise = model.encode(long(3000), {
+      signal: controller.signal,
+      onProgress: () => {
+        controller.abort(reason);
+      },
+    });
     await expect(promise).rejects.toBe(reason);
     expect(await model.encode('still here')).toHaveLength(32);
   });
