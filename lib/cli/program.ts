@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { convertCommand } from './convert.js';
 import { encodeCommand } from './encode.js';
 import { searchCommand } from './search.js';
 
@@ -8,8 +9,9 @@ Examples:
   $ flatrank search "how do I undo a commit" notes/*.md --model models/all-MiniLM-L6-v2
   $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --model DIR --rerank DIR -k 3 --json
   $ flatrank encode docs.jsonl --model DIR --normalize --out docs.npy
+  $ flatrank convert checkpoints/my-roberta --out models/my-roberta --int8
 
-A model is a Hugging Face directory with onnx/model.onnx and tokenizer.json. 'flatrank COMMAND --help' tells more.`;
+A model is a Hugging Face directory with tokenizer.json, and model.safetensors or onnx/model.onnx. 'flatrank COMMAND --help' tells more.`;
 
 /**
  * The `flatrank` program. Usage errors and help end in a CommanderError instead of the process.
@@ -23,7 +25,8 @@ export function createProgram(signal: AbortSignal): Command {
     .helpCommand(false)
     .addHelpText('after', examples)
     .showHelpAfterError('(--help tells what is expected)');
-  for (const command of [searchCommand(signal), encodeCommand(signal)]) program.addCommand(command);
+  for (const command of [searchCommand(signal), encodeCommand(signal), convertCommand(signal)])
+    program.addCommand(command);
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.copyInheritedSettings(program);

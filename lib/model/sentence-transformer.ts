@@ -5,13 +5,27 @@ import { ModelWorker } from '../runtime/model-worker.js';
 import { notify } from '../runtime/progress.js';
 import { chunksOf } from './chunks.js';
 import type { BatchResult } from './jobs.js';
-import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import type { EncoderConfig } from './configs.js';
+import {
+  checkCall,
+  checkInitialize,
+  checkLoad,
+  checkSave,
+  checkTexts,
+  reportTruncated,
+  type CallOptions,
+  type InitializeOptions,
+  type LoadOptions,
+  type SaveOptions,
+} from './options.js';
 import { resolvePrompt } from './prompts.js';
 import type { EncodeJobOptions, ModelSpec, SentenceTransformerInfo } from './servant.js';
 import { similarityMatrix, type SimilarityFunction } from './similarity.js';
 
 /** How token vectors become one vector. */
 export type Pooling = PoolingMode;
+
+const workerEntry = new URL('./worker-main.js', import.meta.url);
 
 const poolings: readonly Pooling[] = ['mean', 'cls', 'max', 'mean_sqrt_len'];
 
@@ -20,6 +34,13 @@ export interface SentenceTransformerOptions extends LoadOptions {
   /** Longest input in tokens; default the directory's. Never more than the position embeddings hold. */
   readonly maxSeqLength?: number | undefined;
   /** Instead of the directory's pooling. */
+  readonly pooling?: Pooling | undefined;
+}
+
+/** What {@link SentenceTransformer.initialize} takes. */
+export interface SentenceTransformerInitializeOptions extends InitializeOptions {
+  /** Longest input in tokens; default the tokenizer's, and never more than the position embeddings hold. */
+  readonly maxSeqLength?: number | undefined;
   readonly pooling?: Pooling | undefined;
 }
 
@@ -50,7 +71,8 @@ export class SentenceTransformer {
   }
 
   /**
-   * Loads a Hugging Face model directory with `onnx/model.onnx` or `model.onnx`.
+   * Loads a Hugging Face model directory: a checkpoint (`model.safetensors`) of a known architecture, else
+   * `onnx/model.onnx` or `model.onnx`.
    * @throws FlatrankError `ERR_NOT_FOUND` where the directory or a file is missing, `ERR_BAD_FILE` where one is damaged,
    *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
    */
@@ -60,11 +82,31 @@ export class SentenceTransformer {
       ...checkLoad(dirOrHubId, o),
       maxSeqLength: o.maxSeqLength === undefined ? undefined : checkInteger('maxSeqLength', o.maxSeqLength),
       pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
+      weights: { type: 'directory' },
     };
-    const entry = new URL('./worker-main.js', import.meta.url);
-    const worker = await ModelWorker.open<SentenceTransformerInfo>(entry, spec, o.signal);
+    const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
     return new SentenceTransformer(worker);
+  }
+
+  /**
+   * A model of configuration `config` (as in transformers' config.json) with random weights, and the tokenizer of
+   * `tokenizerDir` (tokenizer.json, tokenizer_config.json). Pooling is the mean unless given.
+   * @throws FlatrankError `ERR_UNSUPPORTED` for an architecture that is not known, `ERR_NOT_FOUND`, `ERR_BAD_FILE`, `ERR_TOKENIZER`,
+   *   `ERR_INVALID_ARGUMENT`
+   */
+  static async initialize(
+    config: EncoderConfig,
+    tokenizerDir: string,
+    o: SentenceTransformerInitializeOptions = {},
+  ): Promise<SentenceTransformer> {
+    const spec: ModelSpec = {
+      kind: 'sentence-transformer',
+      ...checkInitialize(config, tokenizerDir, o),
+      maxSeqLength: o.maxSeqLength === undefined ? undefined : checkInteger('maxSeqLength', o.maxSeqLength),
+      pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
+    };
+    return new SentenceTransformer(await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal));
   }
 
   /** Values of an embedding, unless a call asks for another `truncateDim`. */
@@ -176,6 +218,15 @@ export class SentenceTransformer {
       if (!((m as Partial<Matrix> | undefined)?.data instanceof Float32Array))
         throw invalidArgument(name, 'a Matrix', m);
     return similarityMatrix(this.similarityFnName, a, b);
+  }
+
+  /**
+   * Writes the model to the directory `dir`, as Python's sentence-transformers and transformers.js read it: weights as
+   * model.safetensors and onnx/model.onnx, tokenizer, modules and prompts. Files of those names that are there are replaced.
+   * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be written, `ERR_DISPOSED`, `ERR_WORKER`
+   */
+  async save(dir: string, o: SaveOptions = {}): Promise<void> {
+    await this.#worker.call('save', checkSave(dir, o), []);
   }
 
   /** Frees the model after running calls; later ones fail with `ERR_DISPOSED`. Can be called again. */
