@@ -17,24 +17,45 @@ export type NativeMetric = 'l2' | 'ip';
 /** How token vectors of one text become one vector. */
 export type PoolingMode = 'mean' | 'cls' | 'max' | 'mean_sqrt_len';
 
-/** native/index: append-only blocks of fp32 rows. One transaction of stage, stage, …, commit or rollback at a time. */
+/**
+ * native/index: append-only blocks of fp32 rows. One change at a time: a transaction of stage, stage, …, commit or
+ * rollback, or a removal. A `selection` is a bitmap: bit i % 8 of byte i / 8 stands for row i, rows behind its end are out.
+ */
 export interface NativeFlatIndex {
   /** Rows that searches see. */
   readonly ntotal: number;
-  /** Copies rows (n · dimension) behind the last row, not yet visible. Synchronous: a memory copy. */
-  stage(rows: Float32Array): void;
-  /** Checks and measures the staged rows on the thread pool, then makes all of them visible at once. */
-  commit(cancellation?: NativeCancellation): Promise<void>;
+  /**
+   * Copies rows (n · dimension) behind the last row, not yet visible. Synchronous: a memory copy. `more` rows will follow
+   * before the commit: room is made for them at once.
+   */
+  stage(rows: Float32Array, more?: number): void;
+  /**
+   * Stages `rows` rows of 32-bit floats, row-major, that lie in a file `offset` bytes from its start (best a multiple of
+   * 64), without reading them into memory: they are mapped, and the file must neither shrink nor change from now on.
+   */
+  stageMapped(path: string, offset: number, rows: number): void;
+  /** Checks, measures and codes the staged rows on the thread pool, then makes all of them visible at once. */
+  commit(cancellation?: NativeCancellation): Promise<number>;
   /** Forgets the staged rows. */
   rollback(): void;
-  /** Exact top k of each query; `queries` (nq · dimension) is copied before the call returns. */
+  /** Removes the selected rows; those behind them move up. Resolves with how many. */
+  remove(selection: Uint8Array, cancellation?: NativeCancellation): Promise<number>;
+  /** Exact top k of each query; `queries` (nq · dimension) and `selection` are copied before the call returns. */
   search(
     queries: Float32Array,
     k: number,
+    selection?: Uint8Array,
     cancellation?: NativeCancellation,
   ): Promise<{ distances: Float32Array; labels: Int32Array }>;
-  /** A copy of row `i`. */
-  reconstruct(i: number): Float32Array;
+  /** All rows nearer than `radius`; those of query j, nearest first, at [limits[j], limits[j + 1]). */
+  rangeSearch(
+    queries: Float32Array,
+    radius: number,
+    selection?: Uint8Array,
+    cancellation?: NativeCancellation,
+  ): Promise<{ limits: Uint32Array; distances: Float32Array; labels: Int32Array }>;
+  /** A copy of rows [begin, begin + count). */
+  rows(begin: number, count: number): Float32Array;
   /** Forgets every row; searches that run keep what they saw. */
   reset(): void;
   /** Bytes held for rows and what belongs to them. */
@@ -46,14 +67,14 @@ export interface NativeFlatIndex {
 interface NativeBinding {
   /** Raised errors are instances of this class from now on, in this thread. */
   setErrorClass(errorClass: typeof FlatrankError): void;
-  /** The instruction set chosen: 'scalar', 'avx2' or 'avx512'. */
+  /** The instruction set chosen: 'scalar', 'avx2', 'avx512' or 'neon'. */
   readonly isa: string;
   /** Processors this process may use: affinity and the container's CPU limit together. */
   readonly cpuLimit: number;
   /** Threads of the native pool, the caller of a job included. */
   readonly poolThreads: number;
   Cancellation: new () => NativeCancellation;
-  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number) => NativeFlatIndex;
+  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number, coded: boolean) => NativeFlatIndex;
   /**
    * Pools token vectors. Text i has `lengths[i]` rows of `hidden`, from row `offsets[i]` on.
    * @param hidden (rows · dimension), read in place: it must not change or be detached before the promise settles

@@ -26,29 +26,28 @@ describe.each(Object.keys(recorded.models))('embeddings of %s', (name) => {
   const expected = recorded.models[name];
   const directory = join(golden, 'models', name);
   const maxSeqLength = recorded.max_seq_length;
-  const texts: string[] = recorded.texts;
 
   it('with the pooling of its directory', async () => {
     await using model = await SentenceTransformer.load(directory, { maxSeqLength });
-    const embeddings = await model.encode(texts);
-    expect([embeddings.rows, embeddings.cols]).toEqual([texts.length, expected.dim]);
+    const embeddings = await model.encode(recorded.texts);
+    expect([embeddings.rows, embeddings.cols]).toEqual([recorded.texts.length, expected.dim]);
     expect(model.dimension).toBe(expected.dim);
     expect(worst(embeddings.data, expected.mean, expected.dim)).toBeLessThan(1e-5);
-    const normalized = await model.encode(texts, { normalize: true });
+    const normalized = await model.encode(recorded.texts, { normalize: true });
     expect(worst(normalized.data, expected.mean_normalized, expected.dim)).toBeLessThan(1e-5);
   });
 
   it('do not depend on the batch', async () => {
     await using model = await SentenceTransformer.load(directory, { maxSeqLength });
-    const alone = await model.encode(texts, { batchTokens: 1 });
+    const alone = await model.encode(recorded.texts, { batchTokens: 1 });
     expect(worst(alone.data, expected.mean, expected.dim)).toBeLessThan(1e-5);
-    const one = await model.encode(texts[3]!);
+    const one = await model.encode(recorded.texts[3]);
     expect(worst(one, expected.mean.slice(3 * expected.dim, 4 * expected.dim), expected.dim)).toBeLessThan(1e-5);
   });
 
   it.each(['mean', 'cls', 'max', 'mean_sqrt_len'] as const)('with %s pooling', async (pooling) => {
     await using model = await SentenceTransformer.load(directory, { maxSeqLength, pooling });
-    const embeddings = await model.encode(texts);
+    const embeddings = await model.encode(recorded.texts);
     expect(worst(embeddings.data, expected[pooling], expected.dim)).toBeLessThan(1e-5);
   });
 });

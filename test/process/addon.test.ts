@@ -1,8 +1,18 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
-import { entry, programRunner, ticksDuring } from './run.js';
+import { afterAll, describe, expect, it } from 'vitest';
 
-const run = programRunner(`
+const entry = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+const folder = mkdtempSync(path.join(tmpdir(), 'flatrank-addon-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const prelude = `
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 import { IndexFlatL2 } from ${JSON.stringify(entry)};
 const random = (n) => Float32Array.from({ length: n }, Math.random);
@@ -11,17 +21,38 @@ async function filled(n, d) {
   await index.add(random(n * d));
   return index;
 }
-${ticksDuring}`);
+`;
+
+/** Runs a program in a process of its own; what it printed, or the way it died. */
+async function run(
+  name: string,
+  body: string,
+  env: Record<string, string> = {},
+  flags: string[] = [],
+): Promise<string> {
+  const file = path.join(folder, `${name}.mjs`);
+  writeFileSync(file, prelude + body);
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, file], {
+      env: { ...process.env, ...env },
+      timeout: 60_000,
+    });
+    return stdout.trim();
+  } catch (error) {
+    const { code, signal, stderr } = error as { code?: number; signal?: string; stderr?: string };
+    return `died: ${signal ?? String(code)} ${stderr ?? ''}`;
+  }
+}
 
 describe('the addon in a process', () => {
   it('lets a script end that forgets dispose()', async () => {
-    expect(await run("await filled(1000, 16); console.log('end');")).toBe('end');
+    expect(await run('forgets', "await filled(1000, 16); console.log('end');")).toBe('end');
   });
 
   it('keeps a script alive until its searches have ended', async () => {
     const body =
       'const index = await filled(20000, 64); index.search(random(64 * 500), 10).then(() => console.log("found"));';
-    expect(await run(body)).toBe('found');
+    expect(await run('alive', body)).toBe('found');
   });
 
   it('survives process.exit() while it works', async () => {
@@ -30,7 +61,7 @@ describe('the addon in a process', () => {
       for (let i = 0; i < 8; i++) index.search(random(64 * 2000), 100);
       void index.add(random(64 * 50000));
       setTimeout(() => { console.log('leaving'); process.exit(0); }, 20);`;
-    expect(await run(body)).toBe('leaving');
+    expect(await run('exit', body)).toBe('leaving');
   });
 
   it('survives worker threads that are terminated while it works for them', async () => {
@@ -48,7 +79,7 @@ describe('the addon in a process', () => {
         for (let i = 0; i < 4; i++) index.search(random(64 * 2000), 100).catch(() => {});
         parentPort.postMessage('working');
       }`;
-    expect(await run(body)).toBe('1');
+    expect(await run('workers', body)).toBe('1');
   });
 
   it('works in several worker threads at once', async () => {
@@ -65,7 +96,7 @@ describe('the addon in a process', () => {
         const { labels } = await index.search(Float32Array.of(200, 201, 202, 203), 1);
         parentPort.postMessage(labels[0]);
       }`;
-    expect(await run(body)).toBe('50 50 50 50');
+    expect(await run('several', body)).toBe('50 50 50 50');
   });
 
   it('frees what garbage collection finds, also while searches run', async () => {
@@ -77,7 +108,7 @@ describe('the addon in a process', () => {
       }
       gc(); await new Promise((resolve) => setTimeout(resolve, 50)); gc();
       console.log(process.memoryUsage().rss < 250e6 ? 'level' : process.memoryUsage().rss);`;
-    expect(await run(body, {}, ['--expose-gc'])).toBe('level');
+    expect(await run('collect', body, {}, ['--expose-gc'])).toBe('level');
   });
 
   it('honours FLATRANK_ISA and refuses one it does not know', async () => {
@@ -85,9 +116,9 @@ describe('the addon in a process', () => {
       './native-path.js',
       fileURLToPath(new URL('../../dist/native.js', import.meta.url)),
     );
-    expect(await run(body, { FLATRANK_ISA: 'scalar' })).toBe('scalar');
+    expect(await run('scalar', body, { FLATRANK_ISA: 'scalar' })).toBe('scalar');
     const refused = 'try { new IndexFlatL2(2); } catch (error) { console.log(error.code, error.message); }';
-    expect(await run(refused, { FLATRANK_ISA: 'sse9' })).toMatch(/^ERR_UNSUPPORTED .*FLATRANK_ISA.*sse9/);
+    expect(await run('unknown', refused, { FLATRANK_ISA: 'sse9' })).toMatch(/^ERR_UNSUPPORTED .*FLATRANK_ISA.*sse9/);
   });
 
   it('gives the same answers with every instruction set and number of threads', async () => {
@@ -98,22 +129,39 @@ describe('the addon in a process', () => {
       await index.add(Float32Array.from({ length: 3000 * d }, next));
       const { distances, labels } = await index.search(Float32Array.from({ length: 20 * d }, next), 10);
       console.log(Buffer.from(distances.buffer).toString('base64'), [...labels].join());`;
-    const reference = await run(body, { FLATRANK_ISA: 'scalar', FLATRANK_THREADS: '1' });
+    const reference = await run('bits', body, { FLATRANK_ISA: 'scalar', FLATRANK_THREADS: '1' });
     expect(reference).toContain(',');
-    expect(await run(body)).toBe(reference);
-    expect(await run(body, { FLATRANK_THREADS: '5' })).toBe(reference);
+    expect(await run('bits', body)).toBe(reference);
+    expect(await run('bits', body, { FLATRANK_THREADS: '5' })).toBe(reference);
   });
 
   it('keeps the event loop beating during a search that a blocking one would stop', async () => {
     const body = `
       const index = await filled(100000, 768);
       const queries = random(768 * 64);
+      async function ticksDuring(work) {
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 50);
+        const started = performance.now();
+        await work();
+        const elapsed = performance.now() - started;
+        await new Promise((resolve) => setImmediate(resolve));
+        clearInterval(timer);
+        return { ticks, possible: elapsed / 50 };
+      }
       const search = await ticksDuring(async () => {
         const end = performance.now() + 1000;
-        do await index.search(queries, 10); while (performance.now() < end);
+        while (performance.now() < end) await index.search(queries, 10);
       });
-      console.log(JSON.stringify({ search, blocking: await ticksDuring(blocking) }));`;
-    const { search, blocking } = JSON.parse(await run(body)) as Record<string, { ticks: number; possible: number }>;
+      const blocking = await ticksDuring(async () => {
+        const end = performance.now() + 1000;
+        while (performance.now() < end);
+      });
+      console.log(JSON.stringify({ search, blocking }));`;
+    const { search, blocking } = JSON.parse(await run('beat', body)) as Record<
+      string,
+      { ticks: number; possible: number }
+    >;
     expect(blocking!.ticks).toBeLessThanOrEqual(1);
     expect(search!.ticks).toBeGreaterThan(search!.possible / 2);
   });

@@ -53,7 +53,7 @@ describe('IndexFlatL2', () => {
     await index.add(new Matrix(square, 4, 2));
     const { labels } = await index.search(new Matrix(square, 4, 2), 1);
     expect([...labels]).toEqual([0, 1, 2, 3]);
-    structuredClone(labels, { transfer: [labels.buffer as ArrayBuffer] });
+    structuredClone(labels, { transfer: [labels.buffer] });
     expect(labels.buffer.byteLength).toBe(0);
   });
 
@@ -114,7 +114,7 @@ describe('IndexFlatL2', () => {
     const index = new IndexFlatL2(2);
     const rows = random(2_000_000 * 2);
     const adding = index.add(rows);
-    structuredClone(rows, { transfer: [rows.buffer as ArrayBuffer] });
+    structuredClone(rows, { transfer: [rows.buffer] });
     expect(await codeOf(adding)).toBe('ERR_INVALID_ARGUMENT');
     expect(index.ntotal).toBe(0);
   });
