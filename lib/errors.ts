@@ -17,6 +17,9 @@ export const errorCodes = {
   ERR_TOKENIZER: 'a tokenizer without the special tokens it needs, or that cannot be read',
   ERR_MODEL: 'the model failed while running, or gave an output of another shape than it declares',
   ERR_WORKER: "the model's worker thread stopped unexpectedly",
+  ERR_IO: 'a file could not be written, or not be brought to the disk: nothing was changed',
+  ERR_LOCKED: 'a store that another Retriever, here or in another process, is writing to',
+  ERR_MODEL_MISMATCH: 'a store that was made by another model than the one it is opened with',
   ERR_NATIVE: 'the native addon could not be loaded',
 } as const;
 

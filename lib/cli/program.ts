@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { encodeCommand } from './encode.js';
+import { indexCommand } from './index-command.js';
+import { infoCommand } from './info.js';
 import { searchCommand } from './search.js';
 
 const examples = `
 Examples:
   $ flatrank search "how do I undo a commit" notes/*.md --model models/all-MiniLM-L6-v2
   $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --model DIR --rerank DIR -k 3 --json
+  $ flatrank index notes/*.md docs.jsonl.gz --model DIR --out notes.store
+  $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"lang": "en"}'
   $ flatrank encode docs.jsonl --model DIR --normalize --out docs.npy
 
 A model is a Hugging Face directory with onnx/model.onnx and tokenizer.json. 'flatrank COMMAND --help' tells more.`;
@@ -23,7 +27,8 @@ export function createProgram(signal: AbortSignal): Command {
     .helpCommand(false)
     .addHelpText('after', examples)
     .showHelpAfterError('(--help tells what is expected)');
-  for (const command of [searchCommand(signal), encodeCommand(signal)]) program.addCommand(command);
+  for (const command of [searchCommand(signal), indexCommand(signal), infoCommand(), encodeCommand(signal)])
+    program.addCommand(command);
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.copyInheritedSettings(program);

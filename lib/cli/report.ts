@@ -27,10 +27,20 @@ export class Report {
 
   /** Runs a job that tells how far it is, under a bar that goes when it ends. */
   async progress<T>(label: string, total: number, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
-    if (!this.#terminal || total === 0) return job(() => undefined);
+    if (total === 0) return job(() => undefined);
+    return this.#bar(`${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}`, total, job);
+  }
+
+  /** The same for a job that does not know how much there is to do. */
+  async count<T>(label: string, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
+    return this.#bar(`${label} {value} | {duration_formatted}`, 0, job);
+  }
+
+  async #bar<T>(format: string, total: number, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
+    if (!this.#terminal) return job(() => undefined);
     const bar = new SingleBar(
       {
-        format: `${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}`,
+        format,
         stream: process.stderr,
         clearOnComplete: true,
         hideCursor: true,

@@ -6,6 +6,7 @@ export { SentenceTransformer } from './sentence-transformer.js';
 export type {
   EncodeOptions,
   EncodeStreamOptions,
+  ModelSource,
   Pooling,
   SentenceTransformerOptions,
 } from './sentence-transformer.js';

@@ -1,11 +1,21 @@
+import { resolve } from 'node:path';
 import { checkInteger, checkOneOf, invalidArgument } from '../errors.js';
 import { Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
 import { ModelWorker } from '../runtime/model-worker.js';
 import { notify } from '../runtime/progress.js';
 import { chunksOf } from './chunks.js';
+import { modelFingerprint } from './fingerprint.js';
 import type { BatchResult } from './jobs.js';
-import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import {
+  checkCall,
+  checkLoad,
+  checkTexts,
+  reportTruncated,
+  type CallOptions,
+  type LoadOptions,
+  type Precision,
+} from './options.js';
 import { resolvePrompt } from './prompts.js';
 import type { EncodeJobOptions, ModelSpec, SentenceTransformerInfo } from './servant.js';
 import { similarityMatrix, type SimilarityFunction } from './similarity.js';
@@ -21,6 +31,15 @@ export interface SentenceTransformerOptions extends LoadOptions {
   readonly maxSeqLength?: number | undefined;
   /** Instead of the directory's pooling. */
   readonly pooling?: Pooling | undefined;
+}
+
+/** Where a model was loaded from, and how: what `SentenceTransformer.load` needs to load it again. */
+export interface ModelSource {
+  /** The absolute path of its directory. */
+  readonly model: string;
+  readonly precision?: Precision;
+  readonly pooling?: Pooling;
+  readonly maxSeqLength?: number;
 }
 
 /** What {@link SentenceTransformer.encode} takes. */
@@ -44,9 +63,12 @@ export interface EncodeStreamOptions extends EncodeOptions {
  */
 export class SentenceTransformer {
   readonly #worker: ModelWorker<SentenceTransformerInfo>;
+  /** Where it was loaded from, and how. */
+  readonly source: ModelSource;
 
-  private constructor(worker: ModelWorker<SentenceTransformerInfo>) {
+  private constructor(worker: ModelWorker<SentenceTransformerInfo>, source: ModelSource) {
     this.#worker = worker;
+    this.source = source;
   }
 
   /**
@@ -64,7 +86,24 @@ export class SentenceTransformer {
     const entry = new URL('./worker-main.js', import.meta.url);
     const worker = await ModelWorker.open<SentenceTransformerInfo>(entry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
-    return new SentenceTransformer(worker);
+    const { pooling, maxSeqLength } = spec;
+    return new SentenceTransformer(worker, {
+      model: resolve(spec.directory),
+      precision: o.precision ?? 'float32',
+      ...(pooling === undefined ? {} : { pooling }),
+      ...(maxSeqLength === undefined ? {} : { maxSeqLength }),
+    });
+  }
+
+  /**
+   * Names everything that embeddings depend on: a hash over weights, tokenizer, modules, pooling, prompts, longest input and
+   * precision. Equal fingerprints give equal embeddings.
+   * @throws FlatrankError `ERR_NOT_FOUND` where the model's files are gone
+   */
+  async fingerprint(): Promise<string> {
+    const { model, precision, pooling } = this.source;
+    const { maxSeqLength, prompts, truncateDim } = this.#worker.info;
+    return modelFingerprint(model, { precision, pooling, maxSeqLength, prompts: prompts.texts, truncateDim });
   }
 
   /** Values of an embedding, unless a call asks for another `truncateDim`. */

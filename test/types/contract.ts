@@ -8,6 +8,8 @@ import {
   Retriever,
   SentenceTransformer,
   errorCodes,
+  splitText,
+  type Filter,
   type FlatrankErrorCode,
   type Hit,
   type Pooling,
@@ -72,6 +74,43 @@ export async function retrieval(encoder: SentenceTransformer, crossEncoder: Cros
   expectTypeOf(answers[0]?.metadata.url).toEqualTypeOf<string | undefined>();
   expectTypeOf(best[0]?.rerankScore).toEqualTypeOf<number | undefined>();
   await retriever.dispose();
+}
+
+export async function stores(encoder: SentenceTransformer, pages: AsyncIterable<string>): Promise<void> {
+  interface Page {
+    url: string;
+    year?: number;
+    tags: readonly string[];
+    lang: 'ko' | 'en' | null;
+    nested: { deep: number };
+  }
+  await using retriever = await Retriever.open<Page>('dir', { encoder, readOnly: true });
+  await retriever.add([{ id: 'a', text: 'text' }], { onDuplicate: 'replace', split: { maxTokens: 128, overlap: 16 } });
+  await retriever.add(pages);
+  expectTypeOf(await retriever.remove(['a', 'b'])).toEqualTypeOf<{ removed: number }>();
+  await retriever.save('other');
+  await retriever.compact();
+  expectTypeOf(await retriever.refresh()).toEqualTypeOf<boolean>();
+  for await (const { id, metadata } of retriever.documents())
+    expectTypeOf([id, metadata.url]).toEqualTypeOf<string[]>();
+  const filter: Filter<Page> = {
+    and: [{ lang: 'ko', year: { gte: 2020, lt: 2030 } }, { or: [{ tags: 'a' }, { tags: { in: ['b', 'c'] } }] }],
+  };
+  const [hit] = await retriever.search('question', { k: 3, filter });
+  expectTypeOf(hit?.passage?.start).toEqualTypeOf<number | undefined>();
+  await retriever.retrieve('question', { filter: { not: { lang: null } } });
+  await retriever.search('question', { filter: { nested: { exists: true } } });
+  // @ts-expect-error another type than the field has
+  await retriever.search('question', { filter: { year: '2020' } });
+  // @ts-expect-error a value that the field never has
+  await retriever.search('question', { filter: { lang: { in: ['fr'] } } });
+  // @ts-expect-error a field that is not there
+  await retriever.search('question', { filter: { path: 'x' } });
+  const loose: Filter = { anything: { ne: 5 }, other: true };
+  const untyped = await Retriever.open('dir');
+  await untyped.search(['a', 'b'], { filter: loose });
+  expectTypeOf(await splitText('text', encoder, { overlap: 2 })).toExtend<{ text: string; index: number }[]>();
+  expectTypeOf(await encoder.fingerprint()).toEqualTypeOf<string>();
 }
 
 export function errors(error: unknown): string {
