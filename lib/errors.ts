@@ -85,6 +85,12 @@ export function checkString(name: string, value: unknown): string {
   throw invalidArgument(name, 'a string', value);
 }
 
+/** Checks that `value` is an array and returns it; `expectation` says of what. */
+export function checkArray<T>(name: string, value: readonly T[], expectation = 'an array'): readonly T[] {
+  if (Array.isArray(value)) return value as readonly T[];
+  throw invalidArgument(name, expectation, value);
+}
+
 /** Checks that `value` is undefined or an AbortSignal, and throws its reason where it is aborted already. */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;

@@ -93,6 +93,45 @@ interface NativeBinding {
     k: number,
     cancellation?: NativeCancellation,
   ): Promise<{ scores: Float32Array; labels: Int32Array }>;
+  /**
+   * One step of AdamW as torch.optim.AdamW defines it, in place over fp32 tensors of equal sizes in the four lists.
+   * `decayed` (one a tensor) says which shrink by learningRate · weightDecay. Nobody else may touch or detach the buffers
+   * before the promise settles; the same holds for the four functions below.
+   * @param step from 1
+   * @param gradientScale gradients count times this (clipping); the buffers stay as they are
+   */
+  adamw(
+    parameters: readonly Float32Array[],
+    gradients: readonly Float32Array[],
+    firstMoments: readonly Float32Array[],
+    secondMoments: readonly Float32Array[],
+    decayed: Int32Array,
+    weightDecay: number,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    step: number,
+    gradientScale: number,
+  ): Promise<void>;
+  /** The Euclidean norm of all values together, summed in fp64, the same for every number of threads. */
+  gradientNorm(gradients: readonly Float32Array[]): Promise<number>;
+  /** targets[i] += sources[i], value by value. */
+  accumulate(targets: readonly Float32Array[], sources: readonly Float32Array[]): Promise<void>;
+  /**
+   * table[ids[i]] += rows[i], in ascending i. table (n · cols), rows (ids · cols); rows of id `skip` are left out.
+   */
+  scatterAddRows(table: Float32Array, cols: number, rows: Float32Array, ids: Int32Array, skip: number): Promise<void>;
+  /**
+   * Fills each mask with 1 (keep) and 0 (drop, with `probability`), a function of seed, step, its site and the place in it.
+   */
+  dropoutMasks(
+    masks: readonly Uint8Array[],
+    sites: Int32Array,
+    seed: number,
+    step: number,
+    probability: number,
+  ): Promise<void>;
 }
 
 let loaded: NativeBinding | undefined;

@@ -11,13 +11,17 @@ set(FLATRANK_CORE_SOURCES
   native/index/search.cpp
   native/pool/pooling.cpp
   native/merge/merge.cpp
+  native/optimizer/adamw_scalar.cpp
+  native/optimizer/dropout.cpp
+  native/optimizer/optimizer.cpp
 )
-set(FLATRANK_AVX2_SOURCES native/kernels/kernels_avx2.cpp)
-set(FLATRANK_AVX512_SOURCES native/kernels/kernels_avx512.cpp)
+set(FLATRANK_AVX2_SOURCES native/kernels/kernels_avx2.cpp native/optimizer/adamw_avx2.cpp)
+set(FLATRANK_AVX512_SOURCES native/kernels/kernels_avx512.cpp native/optimizer/adamw_avx512.cpp)
 set(FLATRANK_ADDON_SOURCES
   native/addon/addon.cpp
   native/addon/cancellation_wrap.cpp
   native/addon/environment.cpp
   native/addon/flat_index_wrap.cpp
   native/addon/operations.cpp
+  native/addon/training.cpp
 )

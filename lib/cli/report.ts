@@ -25,12 +25,16 @@ export class Report {
     }
   }
 
-  /** Runs a job that tells how far it is, under a bar that goes when it ends. */
-  async progress<T>(label: string, total: number, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
+  /** Runs a job that tells how far it is, and a word on it, under a bar that goes when it ends. */
+  async progress<T>(
+    label: string,
+    total: number,
+    job: (update: (done: number, note?: string) => void) => Promise<T>,
+  ): Promise<T> {
     if (!this.#terminal || total === 0) return job(() => undefined);
     const bar = new SingleBar(
       {
-        format: `${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}`,
+        format: `${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}{note}`,
         stream: process.stderr,
         clearOnComplete: true,
         hideCursor: true,
@@ -38,10 +42,10 @@ export class Report {
       },
       Presets.shades_classic,
     );
-    bar.start(total, 0);
+    bar.start(total, 0, { note: '' });
     try {
-      return await job((done) => {
-        bar.update(done);
+      return await job((done, note = '') => {
+        bar.update(done, { note });
       });
     } finally {
       bar.stop();

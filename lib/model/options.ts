@@ -2,7 +2,10 @@
 import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, invalidArgument } from '../errors.js';
 import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
 import { modelThreads } from '../runtime/threads.js';
+import { z } from 'zod';
 import { defaultBatchTokens } from './batching.js';
+import { encoderConfig } from './configs.js';
+import type { WeightsFrom } from './open-encoder.js';
 import type { PromptOptions } from './prompts.js';
 
 /** Where a model runs; 'auto' is 'cpu' now. */
@@ -58,6 +61,52 @@ export function checkLoad(dirOrHubId: unknown, o: LoadOptions): { directory: str
   const precision = checkOneOf('precision', o.precision ?? 'float32', ['float32', 'int8']);
   if (precision === 'int8') throw unsupported('precision', "'float32'", precision);
   return { directory, threads: modelThreads(o.threads) };
+}
+
+/** What making a model with random weights takes. */
+export interface InitializeOptions extends Pick<LoadOptions, 'threads' | 'signal'> {
+  /** The same seed gives the same weights on every machine. Default 42. */
+  readonly seed?: number | undefined;
+}
+
+/**
+ * Checks what making a model from a configuration takes.
+ * @returns the directory, the threads, and where its weights come from
+ */
+export function checkInitialize(
+  config: unknown,
+  tokenizerDir: unknown,
+  o: InitializeOptions,
+): { directory: string; threads: number; weights: WeightsFrom & { type: 'random' } } {
+  const directory = checkString('tokenizerDir', tokenizerDir);
+  const { threads } = checkLoad(directory, o);
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw invalidArgument('config', 'the object of a config.json', config);
+  let plain: unknown;
+  try {
+    plain = JSON.parse(JSON.stringify(config));
+  } catch {
+    throw invalidArgument('config', 'an object that JSON can hold', config);
+  }
+  const parsed = encoderConfig.safeParse(plain);
+  if (!parsed.success)
+    throw new FlatrankError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected \`config\` to describe a model: ${z.prettifyError(parsed.error)}`,
+    );
+  return { directory, threads, weights: { type: 'random', config: parsed.data, seed: checkSeed(o.seed) } };
+}
+
+/** Checks that `value` is the path of something and returns it. */
+export function checkPath(name: string, value: unknown): string {
+  const path = checkString(name, value);
+  if (path === '') throw invalidArgument(name, 'a path', path);
+  return path;
+}
+
+/** Checks a seed: an integer, 42 unless given. */
+export function checkSeed(seed: number | undefined): number {
+  return checkInteger('seed', seed ?? 42, 0);
 }
 
 /** Checks what a call takes, the prompt aside, and returns the batch size. */

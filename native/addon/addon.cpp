@@ -5,6 +5,7 @@
 #include "addon/environment.h"
 #include "addon/flat_index_wrap.h"
 #include "addon/operations.h"
+#include "addon/training.h"
 #include "core/cpu.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
@@ -52,6 +53,11 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("pool", Napi::Function::New(env, PoolTokens, "pool"));
     exports.Set("mergeShards", Napi::Function::New(env, MergeShardResults, "mergeShards"));
     exports.Set("mergeRerank", Napi::Function::New(env, MergeRerankLists, "mergeRerank"));
+    exports.Set("adamw", Napi::Function::New(env, AdamWStepOf, "adamw"));
+    exports.Set("gradientNorm", Napi::Function::New(env, GradientNorm, "gradientNorm"));
+    exports.Set("accumulate", Napi::Function::New(env, AccumulateGradients, "accumulate"));
+    exports.Set("scatterAddRows", Napi::Function::New(env, ScatterRows, "scatterAddRows"));
+    exports.Set("dropoutMasks", Napi::Function::New(env, FillDropoutMasks, "dropoutMasks"));
     return exports;
   });
 }

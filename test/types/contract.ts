@@ -1,15 +1,24 @@
 /** The public surface as its users write it: compiled, never run. */
 import {
+  BinaryCrossEntropyLoss,
+  CoSENTLoss,
+  CosineSimilarityLoss,
   CrossEncoder,
   FlatrankError,
   IndexFlatIP,
   IndexFlatL2,
+  MatryoshkaLoss,
   Matrix,
+  MultipleNegativesRankingLoss,
   Retriever,
   SentenceTransformer,
   errorCodes,
+  fit,
+  mineHardNegatives,
+  type FitReport,
   type FlatrankErrorCode,
   type Hit,
+  type InputExample,
   type Pooling,
 } from 'flatrank';
 import { expectTypeOf } from 'vitest';
@@ -84,3 +93,28 @@ export function errors(error: unknown): string {
 
 // @ts-expect-error a pair has two texts
 export const broken = (cross: CrossEncoder): Promise<Float32Array> => cross.predict([['only one']]);
+
+export async function training(encoder: SentenceTransformer, cross: CrossEncoder): Promise<void> {
+  const examples: InputExample[] = [{ texts: ['question', 'context'], label: 1 }];
+  const report = await fit(encoder, {
+    objectives: [
+      { examples, loss: new MultipleNegativesRankingLoss({ scale: 20 }) },
+      { examples, loss: new MatryoshkaLoss(new CoSENTLoss(), { dimensions: [64, 32] }) },
+    ],
+    evaluator: { evaluate: async (model) => (await model.encode('text')).length },
+    epochs: 1,
+    batchSize: 16,
+    evaluationSteps: 100,
+    warmupSteps: 10,
+    outputPath: 'tuned',
+    onProgress: ({ loss, learningRate, tokensPerSecond, secondsLeft }) => {
+      expectTypeOf([loss, learningRate, tokensPerSecond, secondsLeft]).toEqualTypeOf<number[]>();
+    },
+  });
+  expectTypeOf(report).toEqualTypeOf<FitReport>();
+  await fit(cross, { objectives: [{ examples }, { examples, loss: new BinaryCrossEntropyLoss({ posWeight: 2 }) }] });
+  // @ts-expect-error a loss of the other kind of model
+  await fit(cross, { objectives: [{ examples, loss: new CosineSimilarityLoss() }] });
+  const mined = await mineHardNegatives(encoder, examples, { rangeMin: 1, rangeMax: 30, margin: 0.1, perQuery: 2 });
+  expectTypeOf(mined).toEqualTypeOf<InputExample[]>();
+}

@@ -110,7 +110,7 @@ describe('files that are not what their name says', () => {
     expect(await failure(readDocuments(missing), missing)).toMatch(/^ERR_NOT_FOUND Expected FILE to be a file/);
     const unknown = file('table.xlsx', 'x');
     expect(await failure(readDocuments(unknown), unknown)).toBe(
-      'ERR_UNSUPPORTED Expected FILE to end in one of .jsonl .ndjson .csv .tsv .txt .md .markdown (or one of these and .gz)',
+      'ERR_UNSUPPORTED Expected FILE to end in one of .jsonl .ndjson .json .csv .tsv .parquet .txt .md .markdown (or one of these and .gz)',
     );
     expect(await failure(readDocuments(7 as unknown as string), '?')).toMatch(/^ERR_INVALID_ARGUMENT Expected `path`/);
   });

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { halfToFloat, SafetensorsFile } from '../../dist/formats/safetensors.js';
+import { SafetensorsFile } from '../../dist/formats/safetensors.js';
+import { halfToFloat } from '../../dist/formats/widen.js';
 import { expectCode, safetensors } from './model-directories.js';
 
 let directory = '';

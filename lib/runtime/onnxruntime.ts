@@ -1,0 +1,72 @@
+/** onnxruntime, and how sessions are made of it. */
+import type * as Onnxruntime from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
+import { FlatrankError } from '../errors.js';
+
+/** The package's module. */
+export type Ort = typeof Onnxruntime;
+
+/** How a session is made. */
+export interface SessionOptions {
+  /** Threads inside an operator. */
+  readonly threads: number;
+  readonly optimization: 'basic' | 'all';
+  /** Whether threads wait actively between the operators of a run: faster where one run comes after another. */
+  readonly spinning?: boolean;
+  /** Folder of the files that hold external data, for a model given as bytes. */
+  readonly externalFolder?: string | undefined;
+}
+
+/** The package, loaded on first use. @throws FlatrankError `ERR_NATIVE` where it cannot be */
+export async function importOnnxruntime(): Promise<Ort> {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    throw new FlatrankError('ERR_NATIVE', `onnxruntime-node could not be loaded: ${textOf(error)}`);
+  }
+}
+
+/**
+ * A session of the model in the file `model`, or of its bytes.
+ * @param name what messages call it
+ * @throws FlatrankError `ERR_BAD_FILE` where onnxruntime refuses it
+ */
+export async function createSession(
+  ort: Ort,
+  model: string | Uint8Array,
+  name: string,
+  { threads, optimization, spinning = false, externalFolder }: SessionOptions,
+): Promise<InferenceSession> {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: optimization,
+    enableMemPattern: false, // shapes change with every batch; remembered plans only hold memory
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        intra_op: { allow_spinning: spinning ? '1' : '0' },
+        force_spinning_stop: '1', // no thread spins between runs
+        inter_op: { allow_spinning: '0' },
+        ...(externalFolder === undefined ? {} : { model_external_initializers_file_folder_path: externalFolder }),
+      },
+    },
+  };
+  try {
+    return await (typeof model === 'string'
+      ? ort.InferenceSession.create(model, options)
+      : ort.InferenceSession.create(model, options));
+  } catch (error) {
+    throw new FlatrankError(
+      'ERR_BAD_FILE',
+      `Expected ${name} to be a model that runs but onnxruntime says: ${textOf(error)}`,
+    );
+  }
+}
+
+/** The message of whatever was thrown. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
