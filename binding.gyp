@@ -27,7 +27,7 @@
       "target_name": "flatrank",
       "sources": ["<!@(node native/sources.mjs CORE)", "<!@(node native/sources.mjs ADDON)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "conditions": [["target_arch=='x64'", { "dependencies": ["flatrank_avx2", "flatrank_avx512"] }]]
     }
   ]

@@ -94,12 +94,17 @@ void Environment::SettleFinished() {
 void Environment::Settle(Job& job) {
   if (job.spec.settled) job.spec.settled();
   try {
-    if (job.failure) std::rethrow_exception(job.failure);
-    job.deferred.Resolve(job.spec.result(env_, job.spec.pins));
-  } catch (const Napi::Error& error) {
-    job.deferred.Reject(error.Value());
-  } catch (...) {
-    job.deferred.Reject(CurrentError().Value());
+    try {
+      if (job.failure) std::rethrow_exception(job.failure);
+      job.deferred.Resolve(job.spec.result(env_, job.spec.pins));
+    } catch (const Napi::Error& error) {
+      job.deferred.Reject(error.Value());
+    } catch (...) {
+      job.deferred.Reject(CurrentError().Value());
+    }
+  } catch (const Napi::Error&) {
+    // Not even rejecting was possible: the environment is being terminated, and nobody waits for the promise any more.
+    // Out of this callback, which Node calls as C, an exception would end the process.
   }
   job.spec = {};  // gives up the pins on the thread they belong to
 }

@@ -51,6 +51,32 @@ describe('the addon in a process', () => {
     expect(await run(body)).toBe('1');
   });
 
+  it('survives worker threads that are terminated while answers and errors come back to them', async () => {
+    // Terminated at any moment of that, an environment takes no answer and throws no error any more.
+    const body = `
+      if (isMainThread) {
+        for (let round = 0; round < 30; round++) {
+          const workers = Array.from({ length: 3 }, () => new Worker(new URL(import.meta.url)));
+          await Promise.all(workers.map((w) => new Promise((resolve) => w.once('message', resolve))));
+          await new Promise((resolve) => setTimeout(resolve, round % 12));
+          await Promise.all(workers.map((w) => w.terminate()));
+        }
+        console.log('alive');
+      } else {
+        const index = await filled(2000, 16);
+        parentPort.postMessage('working');
+        for (let i = 0; i < 8; i++)
+          void (async () => {
+            for (;;) {
+              await index.search(random(16 * 8), 5);
+              await index.search(new Float32Array(3), 5).catch(() => {});
+              try { index.reconstruct(99999); } catch {}
+            }
+          })();
+      }`;
+    expect(await run(body)).toBe('alive');
+  });
+
   it('works in several worker threads at once', async () => {
     const body = `
       if (isMainThread) {
