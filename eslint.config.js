@@ -26,7 +26,7 @@ const besides = { flat: ['model'] }; // rooms side by side: neither sees the oth
 const below = Object.fromEntries(
   order.map((room, i) => [room, [...order.slice(0, i), ...leaves].filter((other) => !besides[room]?.includes(other))]),
 );
-for (const leaf of leaves) below[leaf] = [];
+Object.assign(below, { hub: [], random: [], data: ['hub', 'random'] });
 
 const zones = [
   ...Object.entries(below).map(([room, rooms]) => ({

@@ -1,8 +1,10 @@
-// How fast are texts encoded? Against sentence-transformers (torch) and transformers.js, on the model directory that
-// FLATRANK_MODEL names: an ONNX directory that also holds its model.safetensors, for torch.
-import { existsSync } from 'node:fs';
+// How fast are texts encoded, and pairs scored? Against sentence-transformers (torch), transformers.js and our own model as a
+// padded ONNX graph, on the checkpoint that FLATRANK_MODEL names.
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { SentenceTransformer } from 'flatrank';
+import { fileURLToPath } from 'node:url';
+import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { Peer, compare, interleave, table, timed } from './harness.mjs';
 
 const words = `the model reads a text and gives a vector that stands for what it says so that two texts about the same
@@ -28,30 +30,95 @@ const texts = {
   '128 texts of 5 to 200 words, mixed': makeTexts(128, 5, 200, 4),
 };
 
+/** Times that a set of texts is encoded. */
+const rounds = (list) => (list.length === 1 ? 31 : 5);
+
+/** Runs `use` with a folder of models made from the checkpoint: `full` for the peers, and `padded` without the checkpoint. */
+async function withModels(directory, use) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'flatrank-bench-'));
+  const full = path.join(folder, 'full');
+  const padded = path.join(folder, 'padded');
+  const cross = path.join(folder, 'cross');
+  try {
+    const model = await SentenceTransformer.load(directory);
+    await model.save(full);
+    await model.dispose();
+    cpSync(full, padded, { recursive: true });
+    rmSync(path.join(padded, 'model.safetensors'));
+    const reranker = await CrossEncoder.fromEncoder(directory, { maxLength: 512 });
+    await reranker.save(cross);
+    await reranker.dispose();
+    return await use({ full, padded, cross });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const noModel = 'Skipped: FLATRANK_MODEL names no model directory.';
+
 export async function encodeBench() {
   const directory = process.env.FLATRANK_MODEL;
-  if (!directory) return 'Skipped: FLATRANK_MODEL names no model directory.';
-  const model = await SentenceTransformer.load(directory);
-  const peers = {};
-  if (existsSync(path.join(directory, 'model.safetensors')))
-    peers['sentence-transformers'] = Peer.python('encode_peer', ['sentence_transformers']);
-  else console.log('skipped: sentence-transformers (FLATRANK_MODEL holds no model.safetensors for torch)');
-  peers['transformers.js'] = Peer.node('encode_peer', '@huggingface/transformers');
-  for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: path.resolve(directory), texts });
+  if (!directory) return noModel;
+  return withModels(directory, async ({ full, padded }) => {
+    const models = {
+      flatrank: await SentenceTransformer.load(full),
+      'flatrank int8': await SentenceTransformer.load(full, { precision: 'int8' }),
+      'padded graph': await SentenceTransformer.load(padded),
+    };
+    const peers = {
+      'sentence-transformers': Peer.python('encode_peer', ['sentence_transformers']),
+      'transformers.js': Peer.node('encode_peer', '@huggingface/transformers'),
+    };
+    for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: full, texts });
+    const others = ['flatrank int8', 'padded graph', ...Object.keys(peers)];
+    const rows = [];
+    for (const [name, list] of Object.entries(texts)) {
+      const contestants = {};
+      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.encode(list));
+      for (const [which, peer] of Object.entries(peers))
+        if (peer) contestants[which] = async () => (await peer.ask({ do: 'encode', name })).ms;
+      const result = await interleave(contestants, rounds(list));
+      const [ours] = compare(result.flatrank);
+      rows.push([name, ours, ...others.flatMap((which) => compare(result.flatrank, result[which]).slice(1))]);
+    }
+    for (const peer of Object.values(peers)) peer?.stop();
+    for (const model of Object.values(models)) await model.dispose();
+    return table(['texts', 'flatrank, ms', ...others.flatMap((which) => [`${which}, ms`, 'ratio'])], rows);
+  });
+}
 
-  const rows = [];
-  for (const [name, list] of Object.entries(texts)) {
-    const contestants = { flatrank: () => timed(() => model.encode(list)) };
-    for (const [peerName, peer] of Object.entries(peers))
-      if (peer) contestants[peerName] = async () => (await peer.ask({ do: 'encode', name })).ms;
-    const result = await interleave(contestants, list.length === 1 ? 31 : 5);
-    rows.push([
-      name,
-      ...compare(result.flatrank, result['sentence-transformers']),
-      ...compare(result.flatrank, result['transformers.js']).slice(1),
-    ]);
-  }
-  for (const peer of Object.values(peers)) peer?.stop();
-  await model.dispose();
-  return table(['texts', 'flatrank, ms', 'sentence-transformers, ms', 'ratio', 'transformers.js, ms', 'ratio'], rows);
+export async function crossEncoderBench() {
+  const directory = process.env.FLATRANK_MODEL;
+  if (!directory) return noModel;
+  return withModels(directory, async ({ cross }) => {
+    const [query] = makeTexts(1, 8, 8, 5);
+    const sets = {
+      '30 pairs of up to 512 tokens': makeTexts(30, 60, 500, 6).map((text) => [query, text]),
+      '30 pairs of up to 160 tokens': makeTexts(30, 20, 150, 7).map((text) => [query, text]),
+    };
+    const models = {
+      flatrank: await CrossEncoder.load(cross),
+      'flatrank int8': await CrossEncoder.load(cross, { precision: 'int8' }),
+    };
+    const peer = Peer.python('encode_peer', ['sentence_transformers']);
+    await peer?.ask({ do: 'load-cross-encoder', model: cross, texts: sets });
+    const rows = [];
+    for (const [name, pairs] of Object.entries(sets)) {
+      const contestants = {};
+      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.predict(pairs));
+      if (peer) contestants['sentence-transformers'] = async () => (await peer.ask({ do: 'predict', name })).ms;
+      const result = await interleave(contestants, 5);
+      const others = ['flatrank int8', 'sentence-transformers'];
+      const [ours] = compare(result.flatrank);
+      rows.push([name, ours, ...others.flatMap((which) => compare(result.flatrank, result[which]).slice(1))]);
+    }
+    peer?.stop();
+    for (const model of Object.values(models)) await model.dispose();
+    return table(['pairs', 'flatrank, ms', 'flatrank int8, ms', 'ratio', 'sentence-transformers, ms', 'ratio'], rows);
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(`${await encodeBench()}\n\n${await crossEncoderBench()}`);
+  process.exit(0); // peers end with their input; nothing is waited for
 }

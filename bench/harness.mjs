@@ -72,16 +72,19 @@ export class Peer {
     return undefined;
   }
 
-  /** bench/peers/NAME.mjs over a package in the folder FLATRANK_PEERS, or undefined, saying why, where it is not there. */
-  static node(name, packageName) {
+  /** bench/peers/NAME.mjs over packages in the folder FLATRANK_PEERS, or undefined, saying why, where one is not there. */
+  static node(name, ...packageNames) {
     const folder = path.resolve(process.env.FLATRANK_PEERS ?? '.');
-    try {
-      const entry = pathToFileURL(createRequire(path.join(folder, 'index.js')).resolve(packageName)).href;
-      return new Peer(process.execPath, [path.join(here, 'peers', `${name}.mjs`), entry]);
-    } catch {
-      console.log(`skipped: ${packageName} (not installed in the folder that FLATRANK_PEERS names)`);
-      return undefined;
-    }
+    const { resolve } = createRequire(path.join(folder, 'index.js'));
+    const entries = [];
+    for (const packageName of packageNames)
+      try {
+        entries.push(pathToFileURL(resolve(packageName)).href);
+      } catch {
+        console.log(`skipped: ${packageName} (not installed in the folder that FLATRANK_PEERS names)`);
+        return undefined;
+      }
+    return new Peer(process.execPath, [path.join(here, 'peers', `${name}.mjs`), ...entries]);
   }
 
   constructor(command, args) {

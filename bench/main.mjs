@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { native } from '../dist/native.js';
-import { encodeBench } from './encode.mjs';
+import { crossEncoderBench, encodeBench } from './encode.mjs';
 import { machine } from './harness.mjs';
+import { loadBench } from './load.mjs';
 import { poolMergeBench } from './pool-merge.mjs';
 import { searchBench } from './search.mjs';
 
@@ -13,6 +14,8 @@ const sections = [
   ['Search', searchBench],
   ['Pooling and merging', poolMergeBench],
   ['Encoding', encodeBench],
+  ['Cross-encoder', crossEncoderBench],
+  ['Loading', loadBench],
 ];
 
 let text = `${machine(native().isa)}. Medians of interleaved runs in one go; a ratio is the median of the rounds'.\n`;

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import path from 'node:path';
 import { readDocuments, Retriever, SentenceTransformer } from 'flatrank';
-import { Peer, here, median, table, timed } from './harness.mjs';
+import { here, median, PythonPeer, table, timed } from './harness.mjs';
 
 const model = '../shared/models/all-MiniLM-L6-v2-onnx-int8';
 const documents = '../shared/data/docs/docs-en.jsonl.gz';
@@ -84,7 +84,7 @@ for (const question of questions) {
 }
 await retriever.dispose();
 
-const peer = Peer.python('retrieve_peer', ['tokenizers', 'onnxruntime', 'faiss', 'numpy']);
+const peer = PythonPeer.start('retrieve_peer', ['tokenizers', 'onnxruntime', 'faiss', 'numpy']);
 let differences = 0;
 if (peer) {
   const alone = await Retriever.create({ encoder });

@@ -1,59 +1,67 @@
-// How fast is exact search? Against faiss IndexFlatL2, at one thread and at all, whichever is faster.
-import { cpus } from 'node:os';
-import { IndexFlatL2 } from 'flatrank';
-import { Peer, compare, gaussian, interleave, table, timed, withScratch } from './harness.mjs';
+// How fast is exact search? Against faiss IndexFlatL2 at one thread and at all, whichever is faster, and the npm packages
+// that search exactly. As a program it measures any part of the grid and keeps what it measured:
+//   node bench/search.mjs [--data clustered,…] [--n 1000,…] [--d 384,768] [--nq 1,4,…] [--k 10,100]
+//     [--peers faiss,usearch,…] [--fp32] [--into bench/results/search.jsonl]
+//   node bench/search.mjs --report         bench/results/search.md and search.svg of all that was kept
+import { appendFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { here } from './harness.mjs';
+import { dataNames } from './search/datasets.mjs';
+import { measure } from './search/grid.mjs';
+import { peers } from './search/peers.mjs';
+import { markdownOf, writeReport } from './search/report.mjs';
 
-const n = 100_000;
-const k = 10;
-const cases = [384, 768].map((d) => ({ d, batches: [1, 16, 256] }));
+const kept = path.join(here, 'results', 'search.jsonl');
 
+/** The part of the grid that `npm run bench` measures: a few minutes. */
 export async function searchBench() {
-  const faiss = Peer.python('search_peer', ['faiss', 'numpy']);
-  const rows = [];
-  await withScratch(async (scratch) => {
-    for (const { d, batches } of cases) {
-      const vectors = gaussian(n * d, 1);
-      const queries = gaussian(Math.max(...batches) * d, 2);
-      const files = { vectors: scratch.write('vectors.f32', vectors), queries: scratch.write('queries.f32', queries) };
-      let index;
-      const adding = {
-        flatrank: async () => {
-          await index?.dispose();
-          index = new IndexFlatL2(d);
-          return timed(() => index.add(vectors));
-        },
-      };
-      if (faiss) adding.faiss = async () => (await faiss.ask({ do: 'load', d, ...files })).ms;
-      const added = await interleave(adding, 5);
-      rows.push([d, 'add', ...compare(added.flatrank, added.faiss), '–']);
-      for (const nq of batches) {
-        const batch = queries.subarray(0, nq * d);
-        let ours;
-        let theirs;
-        const contestants = {
-          flatrank: () =>
-            timed(async () => {
-              ours = await index.search(batch, k);
-            }),
-        };
-        if (faiss)
-          for (const threads of new Set([1, cpus().length]))
-            contestants[`faiss ${threads}`] = async () => {
-              theirs = await faiss.ask({ do: 'search', nq, k, threads });
-              return theirs.ms;
-            };
-        const result = await interleave(contestants, nq < 64 ? 11 : 5);
-        const best = Object.entries(result)
-          .filter(([name]) => name !== 'flatrank')
-          .sort(([, a], [, b]) => a.ms - b.ms)[0]?.[1];
-        const same = theirs
-          ? theirs.labels.filter((label, i) => label === ours.labels[i]).length / theirs.labels.length
-          : undefined;
-        rows.push([d, `search, nq = ${nq}`, ...compare(result.flatrank, best), same?.toFixed(3) ?? '–']);
-      }
-      await index.dispose();
-    }
+  const records = [];
+  const filter = { data: ['clustered'], n: [10_000, 100_000], d: [384, 768], nq: [1, 16, 256], k: [10] };
+  await measure({ ...filter, peers: Object.keys(peers), fp32: true }, (record) => records.push(record));
+  return markdownOf(records);
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string', default: dataNames.join() },
+      n: { type: 'string', default: '1000,10000,100000,1000000' },
+      d: { type: 'string', default: '384,768' },
+      nq: { type: 'string', default: '1,4,16,64,256,1024' },
+      k: { type: 'string', default: '10,100' },
+      peers: { type: 'string', default: Object.keys(peers).join() },
+      fp32: { type: 'boolean', default: false },
+      into: { type: 'string', default: kept },
+      report: { type: 'boolean', default: false },
+    },
   });
-  faiss?.stop();
-  return table(['d', `${n} vectors, k = ${k}`, 'flatrank, ms', 'faiss, ms', 'faiss / flatrank', 'same ids'], rows);
+  if (values.report) {
+    await writeReport(values.into);
+    return;
+  }
+  const numbers = (text) => text.split(',').map(Number);
+  await measure(
+    {
+      data: values.data.split(','),
+      n: numbers(values.n),
+      d: numbers(values.d),
+      nq: numbers(values.nq),
+      k: numbers(values.k),
+      peers: values.peers.split(',').filter(Boolean),
+      fp32: values.fp32,
+    },
+    (record) => {
+      appendFileSync(values.into, `${JSON.stringify(record)}\n`);
+      const { data, n, d, nq, k, times, add } = record;
+      const ms = Object.entries(times ?? {}).map(([name, t]) => `${name} ${t.ms.toFixed(2)} (${t.ratio.toFixed(1)}x)`);
+      console.log(`${data} ${n} x ${d}: ${add ? `add ${JSON.stringify(add)}` : `nq ${nq}, k ${k}: ${ms.join(', ')}`}`);
+    },
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await main();
+  process.exit(0); // peers end with their input; nothing is waited for
 }

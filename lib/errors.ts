@@ -17,6 +17,10 @@ export const errorCodes = {
   ERR_TOKENIZER: 'a tokenizer without the special tokens it needs, or that cannot be read',
   ERR_MODEL: 'the model failed while running, or gave an output of another shape than it declares',
   ERR_WORKER: "the model's worker thread stopped unexpectedly",
+  ERR_HUB: 'the Hugging Face Hub could not be reached, refused, or sent something else than it promised',
+  ERR_IO: 'a file could not be written, or not be brought to the disk: nothing was changed',
+  ERR_LOCKED: 'a store that another Retriever, here or in another process, is writing to',
+  ERR_MODEL_MISMATCH: 'a store that was made by another model than the one it is opened with',
   ERR_NATIVE: 'the native addon could not be loaded',
 } as const;
 
@@ -83,6 +87,12 @@ export function checkOneOf<T extends string>(name: string, value: unknown, choic
 export function checkString(name: string, value: unknown): string {
   if (typeof value === 'string') return value;
   throw invalidArgument(name, 'a string', value);
+}
+
+/** Checks that `value` is an array and returns it; `expectation` says of what. */
+export function checkArray<T>(name: string, value: readonly T[], expectation = 'an array'): readonly T[] {
+  if (Array.isArray(value)) return value as readonly T[];
+  throw invalidArgument(name, expectation, value);
 }
 
 /** Checks that `value` is undefined or an AbortSignal, and throws its reason where it is aborted already. */

@@ -27,6 +27,13 @@ export class Matrix {
   }
 }
 
+/** Copies of the rows with these numbers, in this order. */
+export function pickRows(matrix: Matrix, which: readonly number[]): Matrix {
+  const data = new Float32Array(which.length * matrix.cols);
+  for (const [to, from] of which.entries()) data.set(matrix.row(from), to * matrix.cols);
+  return new Matrix(data, which.length, matrix.cols);
+}
+
 /** What is accepted where vectors are expected: a {@link Matrix} (or anything of its shape), or its values alone. */
 export type MatrixLike = Float32Array | Pick<Matrix, 'data' | 'rows' | 'cols'>;
 

@@ -17,24 +17,52 @@ export type NativeMetric = 'l2' | 'ip';
 /** How token vectors of one text become one vector. */
 export type PoolingMode = 'mean' | 'cls' | 'max' | 'mean_sqrt_len';
 
-/** native/index: append-only blocks of fp32 rows. One transaction of stage, stage, …, commit or rollback at a time. */
+/**
+ * native/index: append-only blocks of fp32 rows. One change at a time: a transaction of stage, stage, …, commit or
+ * rollback, or a removal. A `selection` is a bitmap: bit i % 8 of byte i / 8 stands for row i, rows behind its end are out.
+ */
 export interface NativeFlatIndex {
   /** Rows that searches see. */
   readonly ntotal: number;
-  /** Copies rows (n · dimension) behind the last row, not yet visible. Synchronous: a memory copy. */
-  stage(rows: Float32Array): void;
-  /** Checks and measures the staged rows on the thread pool, then makes all of them visible at once. */
-  commit(cancellation?: NativeCancellation): Promise<void>;
+  /**
+   * Copies rows (n · dimension) behind the last row, not yet visible. Synchronous: a memory copy. `more` rows will follow
+   * before the commit: room is made for them at once.
+   */
+  stage(rows: Float32Array, more?: number): void;
+  /**
+   * Stages `rows` rows of 32-bit floats, row-major, that lie in a file `offset` bytes from its start (best a multiple of
+   * 64), without reading them into memory: they are mapped, and the file must neither shrink nor change from now on.
+   */
+  stageMapped(path: string, offset: number, rows: number, prepared?: string): void;
+  /** The CRC-32 of each row that was mapped last, before its commit: rows are held against them when they are first read. */
+  expectChecksums(checksums: Uint32Array): void;
+  /**
+   * What a commit worked out about the rows of an index of one block, for a file that `stageMapped` takes as `prepared`: then
+   * its commit does not read the rows. Empty where there is nothing worth a file.
+   */
+  prepared(): Promise<Uint8Array>;
+  /** Checks, measures and codes the staged rows on the thread pool, then makes all of them visible at once. */
+  commit(cancellation?: NativeCancellation): Promise<number>;
   /** Forgets the staged rows. */
   rollback(): void;
-  /** Exact top k of each query; `queries` (nq · dimension) is copied before the call returns. */
+  /** Removes the selected rows; those behind them move up. Resolves with how many. */
+  remove(selection: Uint8Array, cancellation?: NativeCancellation): Promise<number>;
+  /** Exact top k of each query; `queries` (nq · dimension) and `selection` are copied before the call returns. */
   search(
     queries: Float32Array,
     k: number,
+    selection?: Uint8Array,
     cancellation?: NativeCancellation,
   ): Promise<{ distances: Float32Array; labels: Int32Array }>;
-  /** A copy of row `i`. */
-  reconstruct(i: number): Float32Array;
+  /** All rows nearer than `radius`; those of query j, nearest first, at [limits[j], limits[j + 1]). */
+  rangeSearch(
+    queries: Float32Array,
+    radius: number,
+    selection?: Uint8Array,
+    cancellation?: NativeCancellation,
+  ): Promise<{ limits: Uint32Array; distances: Float32Array; labels: Int32Array }>;
+  /** A copy of rows [begin, begin + count). */
+  rows(begin: number, count: number): Float32Array;
   /** Forgets every row; searches that run keep what they saw. */
   reset(): void;
   /** Bytes held for rows and what belongs to them. */
@@ -46,14 +74,14 @@ export interface NativeFlatIndex {
 interface NativeBinding {
   /** Raised errors are instances of this class from now on, in this thread. */
   setErrorClass(errorClass: typeof FlatrankError): void;
-  /** The instruction set chosen: 'scalar', 'avx2' or 'avx512'. */
+  /** The instruction set chosen: 'scalar', 'avx2', 'avx512' or 'neon'. */
   readonly isa: string;
   /** Processors this process may use: affinity and the container's CPU limit together. */
   readonly cpuLimit: number;
   /** Threads of the native pool, the caller of a job included. */
   readonly poolThreads: number;
   Cancellation: new () => NativeCancellation;
-  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number) => NativeFlatIndex;
+  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number, coded: boolean) => NativeFlatIndex;
   /**
    * Pools token vectors. Text i has `lengths[i]` rows of `hidden`, from row `offsets[i]` on.
    * @param hidden (rows · dimension), read in place: it must not change or be detached before the promise settles
@@ -93,6 +121,63 @@ interface NativeBinding {
     k: number,
     cancellation?: NativeCancellation,
   ): Promise<{ scores: Float32Array; labels: Int32Array }>;
+  /**
+   * Searches the first `rows[i]` rows of each index, and of those the ones in `selections[i]` (undefined: all), as one index of
+   * all of them: labels count through them. All arguments are copied before the call returns.
+   */
+  searchTogether(
+    indexes: readonly NativeFlatIndex[],
+    rows: Int32Array,
+    selections: readonly (Uint8Array | undefined)[],
+    queries: Float32Array,
+    k: number,
+    threads: number,
+    cancellation?: NativeCancellation,
+  ): Promise<{ distances: Float32Array; labels: Int32Array }>;
+  /**
+   * Locks an open file for this descriptor alone, until it is closed or the process ends, however it ends.
+   * @returns false where another descriptor has the lock
+   */
+  tryLock(fd: number): boolean;
+  /**
+   * One step of AdamW as torch.optim.AdamW defines it, in place over fp32 tensors of equal sizes in the four lists.
+   * `decayed` (one a tensor) says which shrink by learningRate · weightDecay. Nobody else may touch or detach the buffers
+   * before the promise settles; the same holds for the four functions below.
+   * @param step from 1
+   * @param gradientScale gradients count times this (clipping); the buffers stay as they are
+   */
+  adamw(
+    parameters: readonly Float32Array[],
+    gradients: readonly Float32Array[],
+    firstMoments: readonly Float32Array[],
+    secondMoments: readonly Float32Array[],
+    decayed: Int32Array,
+    weightDecay: number,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    step: number,
+    gradientScale: number,
+  ): Promise<void>;
+  /** The Euclidean norm of all values together, summed in fp64, the same for every number of threads. */
+  gradientNorm(gradients: readonly Float32Array[]): Promise<number>;
+  /** targets[i] += sources[i], value by value. */
+  accumulate(targets: readonly Float32Array[], sources: readonly Float32Array[]): Promise<void>;
+  /**
+   * table[ids[i]] += rows[i], in ascending i. table (n · cols), rows (ids · cols); rows of id `skip` are left out.
+   */
+  scatterAddRows(table: Float32Array, cols: number, rows: Float32Array, ids: Int32Array, skip: number): Promise<void>;
+  /**
+   * Fills each mask with 1 (keep) and 0 (drop, with `probability`), a function of seed, step, its site and the place in it.
+   */
+  dropoutMasks(
+    masks: readonly Uint8Array[],
+    sites: Int32Array,
+    seed: number,
+    step: number,
+    probability: number,
+  ): Promise<void>;
 }
 
 let loaded: NativeBinding | undefined;

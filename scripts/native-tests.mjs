@@ -10,7 +10,7 @@ const build = `build-tests${sanitize ? `-${sanitize.replace(',', '-')}` : ''}`;
 
 run('cmake', ['-S', '.', '-B', build, '-DFLATRANK_TESTS=ON', `-DFLATRANK_SANITIZE=${sanitize}`]);
 run('cmake', ['--build', build, '--parallel', '2']);
-for (const isa of ['scalar', 'avx2', 'avx512']) {
+for (const isa of ['scalar', 'avx2', 'avx512', 'neon']) {
   const result = spawnSync(`${root}${build}/flatrank_tests`, filter, {
     env: { ...process.env, FLATRANK_ISA: isa, FLATRANK_THREADS: '4', TSAN_OPTIONS: 'halt_on_error=1' },
     encoding: 'utf8',

@@ -1,4 +1,4 @@
-"""faiss IndexFlatL2 for bench/search.mjs: one JSON line in, one out."""
+"""faiss IndexFlatL2 for bench/search: one JSON line in, one out."""
 import json, sys, time
 import faiss, numpy as np
 
@@ -13,6 +13,7 @@ for line in sys.stdin:
         t = time.perf_counter()
         index.add(x)
         print(json.dumps({"ms": (time.perf_counter() - t) * 1e3, "version": faiss.__version__}), flush=True)
+        del x
     else:
         faiss.omp_set_num_threads(r["threads"])
         q = queries[: r["nq"]]

@@ -1,5 +1,6 @@
-import { type FileDocument, readDocuments, type TokenCounter } from '../data/index.js';
+import { type FileDocument, readDocuments } from '../data/index.js';
 import type { SentenceTransformer } from '../model/index.js';
+import { documentCounter } from '../retriever/document-counter.js';
 import type { InputOptions } from './options.js';
 
 /** The documents of all files, in order; text and Markdown split to fit the model. */
@@ -17,14 +18,4 @@ export async function readFiles(
       documents.push(document);
     }
   return documents;
-}
-
-/** Counts a document's tokens as `encodeDocument` reads it: with the model's prompt for documents before it. */
-function documentCounter(model: SentenceTransformer, signal: AbortSignal): TokenCounter {
-  const { prompts, maxSeqLength } = model;
-  const name = ['document', 'passage', 'corpus'].find((key) => Object.hasOwn(prompts, key));
-  const prompt = name === undefined ? '' : prompts[name]!;
-  const withPrompt = (texts: readonly string[]): readonly string[] =>
-    prompt === '' ? texts : texts.map((text) => prompt + text);
-  return { maxSeqLength, countTokens: (texts) => model.countTokens(withPrompt(texts), { signal }) };
 }

@@ -33,6 +33,15 @@ export function parseCount(value: string): number {
   return count;
 }
 
+/** Parses an option's value as JSON. */
+export function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new InvalidArgumentError('Expected JSON.');
+  }
+}
+
 /** Parses an option's value as a finite number. */
 export function parseFinite(value: string): number {
   const number = value.trim() === '' ? NaN : Number(value);

@@ -1,15 +1,38 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { convertCommand } from './convert.js';
 import { encodeCommand } from './encode.js';
+import { evaluateCommand } from './evaluate.js';
+import { indexCommand } from './index-command.js';
+import { infoCommand } from './info.js';
+import { inspectCommand } from './inspect.js';
 import { searchCommand } from './search.js';
+import { trainCommand } from './train.js';
 
 const examples = `
 Examples:
   $ flatrank search "how do I undo a commit" notes/*.md --model models/all-MiniLM-L6-v2
   $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --model DIR --rerank DIR -k 3 --json
+  $ flatrank index notes/*.md docs.jsonl.gz --model DIR --out notes.store
+  $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"lang": "en"}'
   $ flatrank encode docs.jsonl --model DIR --normalize --out docs.npy
+  $ flatrank evaluate data/korsts --split test --model DIR
+  $ flatrank inspect sentence-transformers/all-MiniLM-L6-v2
+  $ flatrank convert checkpoints/my-roberta --out models/my-roberta --int8
+  $ flatrank train sts data/korsts --model DIR --out tuned --epochs 4
 
-A model is a Hugging Face directory with onnx/model.onnx and tokenizer.json. 'flatrank COMMAND --help' tells more.`;
+A model is a Hugging Face directory with tokenizer.json, and model.safetensors or onnx/model.onnx. 'flatrank COMMAND --help' tells more.`;
+
+const commands = [
+  searchCommand,
+  indexCommand,
+  infoCommand,
+  encodeCommand,
+  evaluateCommand,
+  trainCommand,
+  convertCommand,
+  inspectCommand,
+];
 
 /**
  * The `flatrank` program. Usage errors and help end in a CommanderError instead of the process.
@@ -23,8 +46,8 @@ export function createProgram(signal: AbortSignal): Command {
     .helpCommand(false)
     .addHelpText('after', examples)
     .showHelpAfterError('(--help tells what is expected)');
-  for (const command of [searchCommand(signal), encodeCommand(signal)]) program.addCommand(command);
-  for (const command of [program, ...program.commands]) {
+  for (const create of commands) program.addCommand(create(signal));
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)]) {
     command.exitOverride();
     command.copyInheritedSettings(program);
   }

@@ -1,5 +1,9 @@
 import { Presets, SingleBar } from 'cli-progress';
 
+/** A job that tells how far it is, with a word on it, and how far it will go where that changes. */
+type Watched<T> = (update: (done: number, note?: string) => void, setTotal: (total: number) => void) => Promise<T>;
+const unwatched = [() => undefined, () => undefined] as const;
+
 /**
  * What a command says beside its results, on stderr: a progress bar and notes on a terminal, nothing in a pipe unless
  * it is asked for. Also the stopwatch of its stages.
@@ -25,12 +29,22 @@ export class Report {
     }
   }
 
-  /** Runs a job that tells how far it is, under a bar that goes when it ends. */
-  async progress<T>(label: string, total: number, job: (update: (done: number) => void) => Promise<T>): Promise<T> {
-    if (!this.#terminal || total === 0) return job(() => undefined);
+  /** Runs a job that tells how far it is, and a word on it, under a bar that goes when it ends. */
+  async progress<T>(label: string, total: number, job: Watched<T>): Promise<T> {
+    if (total === 0) return job(...unwatched);
+    return this.#bar(`${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}{note}`, total, job);
+  }
+
+  /** The same for a job that does not know how much there is to do. */
+  async count<T>(label: string, job: Watched<T>): Promise<T> {
+    return this.#bar(`${label} {value} | {duration_formatted}{note}`, 0, job);
+  }
+
+  async #bar<T>(format: string, total: number, job: Watched<T>): Promise<T> {
+    if (!this.#terminal) return job(...unwatched);
     const bar = new SingleBar(
       {
-        format: `${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}`,
+        format,
         stream: process.stderr,
         clearOnComplete: true,
         hideCursor: true,
@@ -38,11 +52,16 @@ export class Report {
       },
       Presets.shades_classic,
     );
-    bar.start(total, 0);
+    bar.start(total, 0, { note: '' });
     try {
-      return await job((done) => {
-        bar.update(done);
-      });
+      return await job(
+        (done, note = '') => {
+          bar.update(done, { note });
+        },
+        (known) => {
+          bar.setTotal(known);
+        },
+      );
     } finally {
       bar.stop();
     }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
-import { Retriever, type Hit } from '../retriever/index.js';
+import { type Filter, type Hit, Retriever } from '../retriever/index.js';
+import { isStore } from '../retriever/store/manifest.js';
 import { renderHits } from './hits.js';
 import { readFiles } from './input.js';
 import {
@@ -11,59 +12,91 @@ import {
   modelOption,
   parseCount,
   parseFinite,
+  parseJson,
   verboseOption,
 } from './options.js';
 import { Report } from './report.js';
 
-interface SearchCommandOptions extends InputOptions {
+interface SearchCommandOptions extends Omit<InputOptions, 'model'> {
+  model?: string;
   rerank?: string;
   k: number;
   biK: number;
   blend: number;
+  where?: Filter;
   json?: boolean;
 }
 
 type Hits = Hit<Record<string, unknown>>[];
 
 const examples = `
+With a store (a directory that 'flatrank index' made) as the first argument, the question is the second, and the model is the
+store's own unless --model says where it lies. Else the question is the first, and files follow.
+
+--where is a filter on metadata, in JSON: {"lang": "en"}, {"year": {"gte": 2020}}, {"or": [{...}, {...}]}, {"not": {...}};
+conditions are eq, ne, in, gt, gte, lt, lte, exists.
+
 Examples:
+  $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"path": "notes/git.md"}'
   $ flatrank search "how do I undo a commit" notes/*.md -m models/all-MiniLM-L6-v2
   $ flatrank search "no documents in a pipe" docs.jsonl.gz -m DIR --rerank CROSS_ENCODER_DIR -k 3
   $ flatrank search "error codes" data.csv --text body --id key -m DIR --json | jq '.hits[0].id'
 ${filesHelp}
 ${exitCodesHelp}`;
 
-/** `flatrank search`: answers a question from files. */
+/** `flatrank search`: answers a question from a store or from files. */
 export function searchCommand(signal: AbortSignal): Command {
-  const command = new Command('search')
-    .description('Find the documents of files that answer a question, best first.')
-    .argument('<question>', 'what to look for')
-    .argument('<files...>', 'what to look in')
-    .addOption(modelOption())
+  const command: Command = new Command('search')
+    .usage('[options] <store> <question> | <question> <files...>')
+    .description('Find the documents of a store, or of files, that answer a question, best first.')
+    .argument('<first>', 'a store, or what to look for')
+    .argument('<rest...>', 'what to look for, or files to look in')
+    .addOption(modelOption().makeOptionMandatory(false))
     .option('-r, --rerank <dir>', 'directory of a cross-encoder that orders the best candidates anew')
     .option('-k <n>', 'how many hits', parseCount, 10)
     .option('--bi-k <n>', 'how many candidates the cross-encoder reads', parseCount, 30)
     .option('--blend <weight>', "weight of the bi-encoder's score beside the cross-encoder's", parseFinite, 0)
+    .option('--where <json>', 'look only at documents whose metadata this filter lets through', parseJson)
     .option('--json', 'print one JSON document');
   for (const option of [...inputOptions(), verboseOption()]) command.addOption(option);
-  return command.addHelpText('after', examples).action(async (question: string, files: string[], options) => {
-    await search(question, files, options as SearchCommandOptions, signal);
+  return command.addHelpText('after', examples).action(async (first: string, rest: string[], options) => {
+    const checked = options as SearchCommandOptions;
+    const store = await isStore(first);
+    if (store && rest.length > 1) command.error(`error: one question is expected behind the store ${first}`);
+    if (!store && checked.model === undefined)
+      command.error(`error: option '-m, --model <dir>' is required to search files, and ${first} is no store`);
+    const report = new Report(checked.verbose ?? false);
+    const context = { options: checked, report, signal };
+    await (store ? searchStore(first, rest[0]!, context) : searchFiles(rest, first, context));
   });
 }
 
-async function search(
-  question: string,
-  files: readonly string[],
-  options: SearchCommandOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const report = new Report(options.verbose ?? false);
-  await using encoder = await report.stage('load', () => SentenceTransformer.load(options.model, { signal }));
-  const { rerank } = options;
-  await using crossEncoder =
-    rerank === undefined ? undefined : await report.stage('load', () => CrossEncoder.load(rerank, { signal }));
-  await using retriever = await Retriever.create({ encoder, ...(crossEncoder ? { crossEncoder } : {}) });
+interface Context {
+  options: SearchCommandOptions;
+  report: Report;
+  signal: AbortSignal;
+}
 
+/** A store, with the model that it names or the one of `--model`. */
+async function searchStore(store: string, question: string, context: Context): Promise<void> {
+  const { options, report, signal } = context;
+  const { model } = options;
+  await using encoder =
+    model === undefined ? undefined : await report.stage('load', () => SentenceTransformer.load(model, { signal }));
+  await using crossEncoder = await loadCrossEncoder(context);
+  const models = { ...(encoder ? { encoder } : {}), ...(crossEncoder ? { crossEncoder } : {}) };
+  await using retriever = await report.stage('open', () =>
+    Retriever.open(store, { ...models, readOnly: true, signal }),
+  );
+  await answer(question, retriever, 0, context);
+}
+
+/** The documents of files, encoded in memory. */
+async function searchFiles(files: readonly string[], question: string, context: Context): Promise<void> {
+  const { options, report, signal } = context;
+  await using encoder = await report.stage('load', () => SentenceTransformer.load(options.model!, { signal }));
+  await using crossEncoder = await loadCrossEncoder(context);
+  await using retriever = await Retriever.create({ encoder, ...(crossEncoder ? { crossEncoder } : {}) });
   const documents = await report.stage('read', () => readFiles(files, encoder, options, signal));
   const { truncated } = await report.stage('encode', () =>
     report.progress('encode', documents.length, (update) =>
@@ -76,19 +109,33 @@ async function search(
     ),
   );
   report.truncated(truncated, documents.length, encoder.maxSeqLength);
+  await answer(question, retriever, truncated, context);
+}
 
-  const biK = crossEncoder ? Math.max(options.biK, options.k) : options.k;
-  const candidates = await report.stage('search', () => retriever.search(question, { k: biK, signal }));
-  const { k, blend } = options;
-  const hits = crossEncoder
-    ? await report.stage('rerank', () => retriever.rerank(question, candidates, { k, blend, signal }))
-    : candidates;
+async function loadCrossEncoder({ options, report, signal }: Context): Promise<CrossEncoder | undefined> {
+  const { rerank } = options;
+  return rerank === undefined ? undefined : report.stage('load', () => CrossEncoder.load(rerank, { signal }));
+}
 
+async function answer(
+  question: string,
+  retriever: Retriever,
+  truncated: number,
+  { options, report, signal }: Context,
+): Promise<void> {
+  const { rerank, where, k, blend } = options;
+  const biK = rerank === undefined ? k : Math.max(options.biK, k);
+  const filter = where === undefined ? {} : { filter: where };
+  const candidates = await report.stage('search', () => retriever.search(question, { k: biK, ...filter, signal }));
+  const hits =
+    rerank === undefined
+      ? candidates
+      : await report.stage('rerank', () => retriever.rerank(question, candidates, { k, blend, signal }));
   report.times();
-  const result = { question, documents: documents.length, truncated, timesMs: report.timesMs, hits: ranked(hits) };
+  const result = { question, documents: retriever.size, truncated, timesMs: report.timesMs, hits: ranked(hits) };
   if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   else if (hits.length > 0) process.stdout.write(renderHits(hits, process.stdout.columns || 80));
-  else report.note('There are no documents in these files.');
+  else report.note('No documents were found.');
 }
 
 function ranked(hits: Hits): object[] {

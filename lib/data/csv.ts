@@ -1,5 +1,5 @@
 import { parse, type Parser } from 'csv-parse';
-import { FlatrankError, checkString } from '../errors.js';
+import { FlatrankError, checkString, invalidArgument } from '../errors.js';
 import type { FileRecord } from './record.js';
 import { badFile, countLineFeeds, readSegments } from './segments.js';
 
@@ -9,6 +9,8 @@ export interface CsvOptions {
   delimiter?: string;
   /** Whether a field may stand in double quotes; true unless given. Tab-separated values have no such rule. */
   quotes?: boolean;
+  /** The names of the columns where the file has no header row; an empty one is skipped. */
+  columns?: readonly string[];
 }
 
 interface Row {
@@ -16,28 +18,49 @@ interface Row {
   values: string[];
 }
 
+/** Tab-separated values without quoting, where a quote is a character as any other. */
+export const tsv: CsvOptions = { delimiter: '\t', quotes: false };
+
 /**
- * Reads a table as RFC 4180 has it: a header row, then rows of as many fields; a field in double quotes may hold
- * delimiters, line breaks and doubled quotes. UTF-8 with or without a byte order mark, LF or CRLF; blank lines are
- * skipped, and so is a column without a name. A path that ends in `.gz` is gunzipped. All values are strings.
+ * Reads a table as RFC 4180 has it: a header row (unless `columns` is given), then rows of as many fields; a field in
+ * double quotes may hold delimiters, line breaks and doubled quotes. UTF-8 with or without a byte order mark, LF or
+ * CRLF; blank lines are skipped, and so is a column without a name. A path that ends in `.gz` is gunzipped. All values
+ * are strings.
  * @throws FlatrankError `ERR_NOT_FOUND`, `ERR_BAD_FILE` naming file and line
  */
 export async function* readCsv(path: string, options: CsvOptions = {}): AsyncGenerator<FileRecord, void, undefined> {
   const delimiter = checkString('delimiter', options.delimiter ?? ',');
   const quotes = options.quotes ?? true;
-  let header: string[] | undefined;
+  let header = options.columns === undefined ? undefined : checkColumns(options.columns);
   for await (const { line, values } of readRows(path, delimiter, quotes)) {
     if (header === undefined) {
       header = values.map((name) => name.trim());
-      const twice = header.find((name, i) => name !== '' && header?.indexOf(name) !== i);
+      const twice = repeated(header);
       if (twice !== undefined) throw badFile(`${path}:${line}`, 'a header row of different names', `"${twice}" twice`);
       continue;
     }
     if (values.length !== header.length)
-      throw badFile(`${path}:${line}`, `a row of ${header.length} fields, as its header`, `${values.length}`);
+      throw badFile(
+        `${path}:${line}`,
+        `a row of ${header.length} fields${options.columns ? '' : ', as its header'}`,
+        `${values.length}`,
+      );
     const named = header.map((name, i) => [name, values[i]] as const).filter(([name]) => name !== '');
     yield { line, fields: Object.fromEntries(named) };
   }
+}
+
+function checkColumns(columns: unknown): string[] {
+  const names: readonly unknown[] = Array.isArray(columns) ? columns : [];
+  const valid = names.length > 0 && names.every((name) => typeof name === 'string');
+  if (!valid || repeated(names) !== undefined)
+    throw invalidArgument('columns', 'an array of different strings', columns);
+  return [...(names as string[])];
+}
+
+/** The first name that is there twice. */
+function repeated(names: readonly string[]): string | undefined {
+  return names.find((name, i) => name !== '' && names.indexOf(name) !== i);
 }
 
 async function* readRows(path: string, delimiter: string, quotes: boolean): AsyncGenerator<Row, void, undefined> {

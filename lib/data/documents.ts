@@ -1,9 +1,7 @@
-import { FlatrankError, checkString, describe } from '../errors.js';
-import { readCsv } from './csv.js';
-import { readJsonl } from './jsonl.js';
+import { checkString } from '../errors.js';
 import { readMarkdown } from './markdown.js';
-import type { FileRecord } from './record.js';
-import { badFile } from './segments.js';
+import { idField, stringField, type FileRecord } from './record.js';
+import { endingOf, readRecords, recordFormats, unknownEnding } from './records.js';
 import { type Piece, type TokenCounter, splitBlocks } from './split.js';
 import { readText } from './text.js';
 
@@ -24,21 +22,15 @@ export interface ReadDocumentsOptions {
   splitFor?: TokenCounter;
 }
 
-type Format = 'jsonl' | 'csv' | 'tsv' | 'text' | 'markdown';
+const textReaders = { '.txt': readText, '.md': readMarkdown, '.markdown': readMarkdown };
 
-const formats: Readonly<Record<string, Format>> = {
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.csv': 'csv',
-  '.tsv': 'tsv',
-  '.txt': 'text',
-  '.md': 'markdown',
-  '.markdown': 'markdown',
-};
+/** Endings of files that {@link readDocuments} reads. */
+const endings = [...Object.keys(recordFormats), ...Object.keys(textReaders)];
 
 /**
- * Reads the documents of a file, by the ending of its name: `.jsonl`, `.ndjson`, `.csv`, `.tsv` (no quoting; one document a record),
- * `.txt`, `.md`, `.markdown` (split), and `.gz` behind any of these.
+ * Reads the documents of a file, by the ending of its name: records (one document each) in `.jsonl`, `.ndjson`, `.json`,
+ * `.csv`, `.tsv` (no quoting) and `.parquet`, text in `.txt`, `.md` and `.markdown` (split), and `.gz` behind any of
+ * these but Parquet.
  *
  * A record's text and id are the fields named; all its other fields are metadata. Where the id is missing, null or
  * empty it becomes `path:line`. Text and Markdown become pieces with the ids `path:line` (`path:line:column` for
@@ -51,11 +43,12 @@ export async function* readDocuments(
   path: string,
   options: ReadDocumentsOptions = {},
 ): AsyncGenerator<FileDocument, void, undefined> {
-  const format = formatOf(checkString('path', path));
-  const textField = checkString('textField', options.textField ?? 'text');
-  const idField = checkString('idField', options.idField ?? 'id');
-  if (format === 'text' || format === 'markdown') {
-    const blocks = format === 'text' ? readText(path) : readMarkdown(path);
+  const ending = endingOf(checkString('path', path));
+  if (!endings.includes(ending)) throw unknownEnding(path, endings);
+  const text = checkString('textField', options.textField ?? 'text');
+  const id = checkString('idField', options.idField ?? 'id');
+  if (Object.hasOwn(textReaders, ending)) {
+    const blocks = textReaders[ending as keyof typeof textReaders](path);
     let line = 0;
     for await (const piece of splitBlocks(blocks, options.splitFor ?? unlimited)) {
       yield fromPiece(path, piece, piece.line === line);
@@ -63,9 +56,7 @@ export async function* readDocuments(
     }
     return;
   }
-  const records =
-    format === 'jsonl' ? readJsonl(path) : readCsv(path, format === 'tsv' ? { delimiter: '\t', quotes: false } : {});
-  for await (const record of records) yield fromRecord(path, record, textField, idField);
+  for await (const record of readRecords(path)) yield fromRecord(path, record, text, id);
 }
 
 /** Counts nothing, so that everything fits. */
@@ -74,16 +65,6 @@ const unlimited: TokenCounter = {
   countTokens: (texts) => Promise.resolve(new Int32Array(texts.length)),
 };
 
-function formatOf(path: string): Format {
-  const ending = /(\.[^./\\]+)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase() ?? '';
-  const format = Object.hasOwn(formats, ending) ? formats[ending] : undefined;
-  if (format) return format;
-  throw new FlatrankError(
-    'ERR_UNSUPPORTED',
-    `Expected ${path} to end in one of ${Object.keys(formats).join(' ')} (or one of these and .gz)`,
-  );
-}
-
 function fromPiece(path: string, piece: Piece, sameLine: boolean): FileDocument {
   const { text, line, column, headings } = piece;
   const heading = headings.length > 0 ? { heading: headings.join(' > ') } : {};
@@ -91,27 +72,11 @@ function fromPiece(path: string, piece: Piece, sameLine: boolean): FileDocument 
   return { id: `${path}:${place}`, text, metadata: { path, line, ...heading } };
 }
 
-function fromRecord(path: string, { line, fields }: FileRecord, textField: string, idField: string): FileDocument {
+function fromRecord(path: string, { line, fields }: FileRecord, textName: string, idName: string): FileDocument {
   const where = `${path}:${line}`;
-  if (!Object.hasOwn(fields, textField)) {
-    const names = Object.keys(fields).map((name) => describe(name));
-    throw badFile(
-      where,
-      `a record with the field ${describe(textField)}`,
-      `one with ${names.join(', ') || 'no field'}`,
-    );
-  }
-  const text = fields[textField];
-  if (typeof text !== 'string')
-    throw badFile(where, `a record with a string in ${describe(textField)}`, describe(text));
-  const rest = Object.entries(fields).filter(([name]) => name !== textField && name !== idField);
-  return { id: idOf(where, fields, idField), text, metadata: Object.fromEntries(rest) };
-}
-
-function idOf(where: string, fields: Record<string, unknown>, idField: string): string {
-  const id = Object.hasOwn(fields, idField) ? fields[idField] : undefined;
-  if (id === undefined || id === null || id === '') return where;
-  if (typeof id === 'string') return id;
-  if (typeof id === 'number') return String(id);
-  throw badFile(where, `a record with a string or number in ${describe(idField)}`, describe(id));
+  const text = stringField(where, fields, textName);
+  const given = Object.hasOwn(fields, idName) ? fields[idName] : undefined;
+  const id = given === undefined || given === null || given === '' ? where : idField(where, fields, idName);
+  const rest = Object.entries(fields).filter(([name]) => name !== textName && name !== idName);
+  return { id, text, metadata: Object.fromEntries(rest) };
 }

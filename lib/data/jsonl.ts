@@ -1,6 +1,5 @@
-import { describe } from '../errors.js';
-import type { FileRecord } from './record.js';
-import { badFile, linesOf, readSegments } from './segments.js';
+import { parseObject, type FileRecord } from './record.js';
+import { linesOf, readSegments } from './segments.js';
 
 /**
  * Reads JSON lines: one JSON object a line, UTF-8 with or without a byte order mark, LF or CRLF; blank lines are
@@ -13,17 +12,4 @@ export async function* readJsonl(path: string): AsyncGenerator<FileRecord, void,
       if (text.trim() === '') continue;
       yield { line, fields: parseObject(text, `${path}:${line}`) };
     }
-}
-
-function parseObject(text: string, where: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    // Not only SyntaxError: nesting deep enough is a RangeError.
-    throw badFile(where, 'a JSON object', describe(text), cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw badFile(where, 'a JSON object', describe(value));
-  return value as Record<string, unknown>;
 }

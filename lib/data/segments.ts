@@ -97,7 +97,8 @@ async function* openBytes(path: string): AsyncGenerator<Buffer, void, undefined>
   }
 }
 
-function readError(path: string, cause: unknown): FlatrankError {
+/** The error for a file that the system does not give. */
+export function readError(path: string, cause: unknown): FlatrankError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (code === 'EISDIR') return badFile(path, 'a file', 'a directory', cause);

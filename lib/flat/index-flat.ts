@@ -1,36 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FlatrankError, checkInteger, checkOneOf, checkSignal } from '../errors.js';
+import { FlatrankError, checkInteger, checkOneOf, checkSignal, checkString, invalidArgument } from '../errors.js';
+import { faissHeaderBytes } from '../formats/faiss.js';
 import { rowsOf, type MatrixLike } from '../matrix.js';
 import { native, runNative, type NativeFlatIndex, type NativeMetric } from '../native.js';
 import { Calls, Turns } from '../runtime/calls.js';
 import { threadBudget } from '../runtime/threads.js';
-
-/** Options of {@link IndexFlatL2} and {@link IndexFlatIP}. */
-export interface IndexFlatOptions {
-  /** Where vectors live and are searched: `'cpu'`, the default. */
-  device?: 'cpu' | 'cuda';
-  /** Whether int8 codes may be kept beside the rows to search them faster; answers are the same. `'none'` saves memory. */
-  codes?: 'int8' | 'none';
-  /** The most threads one call uses; all that the process may use unless given. */
-  threads?: number;
-}
-
-/** What {@link IndexFlatL2.search} takes besides queries and k. */
-export interface SearchOptions {
-  /** Stops the search, which then rejects with `signal.reason`. */
-  signal?: AbortSignal;
-}
-
-/** The nearest rows of each query, row-major (nq · k). */
-export interface SearchResult {
-  /** Squared L2 distances, ascending, or inner products, descending; behind the last row ±Infinity. */
-  distances: Float32Array;
-  /** Row numbers in order of addition; behind the last row −1. */
-  labels: Int32Array;
-}
-
-/** Rows copied at a time on the event loop's thread: a millisecond or so of work. */
-const STAGE_BYTES = 4 << 20;
+import { CHUNK_BYTES, IndexFile, writeIndexFile } from './index-file.js';
+import { checkSelector, type IDSelector } from './selectors.js';
+import type { IndexFlatOptions, RangeSearchResult, ReadOptions, SearchOptions, SearchResult } from './types.js';
 
 /**
  * What both flat indexes share. Exact: distances are sums over values widened to fp64 in one defined order, ordered by
@@ -41,6 +18,7 @@ export abstract class IndexFlat {
   /** Values a vector has. */
   readonly dimension: number;
 
+  readonly #metric: NativeMetric;
   readonly #index: NativeFlatIndex;
   readonly #calls: Calls;
   readonly #writers = new Turns();
@@ -50,10 +28,11 @@ export abstract class IndexFlat {
     checkInteger('dimension', dimension);
     if (checkOneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']) === 'cuda')
       throw new FlatrankError('ERR_UNSUPPORTED', "Expected `device` to be 'cpu' in this build but received 'cuda'");
-    checkOneOf('codes', options.codes ?? 'int8', ['int8', 'none']);
+    const codes = checkOneOf('codes', options.codes ?? 'int8', ['int8', 'none']);
     const threads = Math.min(checkInteger('threads', options.threads ?? threadBudget()), threadBudget());
     this.dimension = dimension;
-    this.#index = new (native().FlatIndex)(dimension, metric, threads);
+    this.#metric = metric;
+    this.#index = new (native().FlatIndex)(dimension, metric, threads, codes === 'int8');
     this.#calls = new Calls(name);
   }
 
@@ -66,7 +45,7 @@ export abstract class IndexFlat {
   }
 
   /**
-   * Bytes held for rows, capacity for further ones included.
+   * Bytes held for rows and codes, capacity for further ones included; rows that are mapped from a file are not counted.
    * @throws FlatrankError `ERR_DISPOSED`
    */
   get memoryBytes(): number {
@@ -84,26 +63,46 @@ export abstract class IndexFlat {
     return this.#calls.run(async () => {
       const signal = checkSignal(options.signal);
       const { data, rows } = rowsOf('x', x, this.dimension);
-      await this.#writers.take(signal, async () => {
-        try {
-          await this.#stage(data, rows * this.dimension, signal);
-          await runNative(signal, (cancellation) => this.#index.commit(cancellation));
-        } catch (error) {
-          this.#index.rollback();
-          throw error;
-        }
-      });
+      await this.#append(signal, () => this.#stage(data, rows * this.dimension, signal));
+    });
+  }
+
+  /**
+   * Appends rows that lie in a file, without reading them into memory: see {@link ReadOptions.mmap}.
+   * @param offset bytes before the first row; rows are 32-bit little-endian floats, row-major
+   * @throws FlatrankError as {@link add}, and `ERR_NOT_FOUND`, `ERR_BAD_FILE` where the file ends before its last row
+   * @internal
+   */
+  addMapped(path: string, offset: number, rows: number, signal?: AbortSignal): Promise<void> {
+    return this.#calls.run(() =>
+      this.#append(signal, () => {
+        this.#index.stageMapped(path, offset, rows);
+      }),
+    );
+  }
+
+  /** Appends what `stage` stages, or nothing. */
+  async #append(signal: AbortSignal | undefined, stage: () => void | Promise<void>): Promise<void> {
+    await this.#writers.take(signal, async () => {
+      try {
+        await stage();
+        await runNative(signal, (cancellation) => this.#index.commit(cancellation));
+      } catch (error) {
+        this.#index.rollback();
+        throw error;
+      }
     });
   }
 
   async #stage(data: Float32Array, length: number, signal: AbortSignal | undefined): Promise<void> {
-    const step = Math.max(1, Math.floor(STAGE_BYTES / 4 / this.dimension)) * this.dimension;
+    const step = Math.max(1, Math.floor(CHUNK_BYTES / 4 / this.dimension)) * this.dimension;
     for (let start = 0; start < length; start += step) {
       if (start > 0) await nextTurn();
       signal?.throwIfAborted();
       if (data.length !== length)
         throw new FlatrankError('ERR_INVALID_ARGUMENT', 'Expected `x` not to be detached while it is added');
-      this.#index.stage(data.subarray(start, Math.min(start + step, length)));
+      const end = Math.min(start + step, length);
+      this.#index.stage(data.subarray(start, end), (length - end) / this.dimension);
     }
   }
 
@@ -117,12 +116,32 @@ export abstract class IndexFlat {
   search(queries: MatrixLike, k: number, options: SearchOptions = {}): Promise<SearchResult> {
     return this.#calls.run(async () => {
       const signal = checkSignal(options.signal);
-      if ('selector' in options && options.selector !== undefined)
-        throw new FlatrankError('ERR_UNSUPPORTED', 'Expected no `selector`: this version searches all rows');
       const { data } = rowsOf('queries', queries, this.dimension);
       checkInteger('k', k);
-      return await runNative(signal, (cancellation) => this.#index.search(data, k, cancellation));
+      const selection = this.#selection(options.selector);
+      return await runNative(signal, (cancellation) => this.#index.search(data, k, selection, cancellation));
     });
+  }
+
+  /**
+   * Every row whose squared distance to a query is below `radius`, or whose inner product with it is above, as faiss
+   * `range_search`. Queries are copied before the call returns.
+   * @param queries (nq, dimension)
+   * @throws FlatrankError as {@link search}
+   */
+  rangeSearch(queries: MatrixLike, radius: number, options: SearchOptions = {}): Promise<RangeSearchResult> {
+    return this.#calls.run(async () => {
+      const signal = checkSignal(options.signal);
+      const { data } = rowsOf('queries', queries, this.dimension);
+      if (typeof radius !== 'number' || Number.isNaN(radius)) throw invalidArgument('radius', 'a number', radius);
+      const selection = this.#selection(options.selector);
+      return await runNative(signal, (cancellation) => this.#index.rangeSearch(data, radius, selection, cancellation));
+    });
+  }
+
+  #selection(selector: IDSelector | undefined): Uint8Array | undefined {
+    if (selector === undefined) return undefined;
+    return checkSelector('selector', selector).bitmap(this.#index.ntotal).bytes;
   }
 
   /**
@@ -130,7 +149,85 @@ export abstract class IndexFlat {
    * @throws FlatrankError `ERR_INVALID_ARGUMENT` for a row that is not there, `ERR_DISPOSED`
    */
   reconstruct(i: number): Float32Array {
-    return this.#index.reconstruct(checkInteger('i', i, 0));
+    checkInteger('i', i, 0);
+    if (i >= this.ntotal) throw invalidArgument('i', `a row below ${this.ntotal}`, i);
+    return this.#index.rows(i, 1);
+  }
+
+  /**
+   * Removes the selected rows, after additions called before it. As in faiss, the rows behind them move up: labels stay
+   * the numbers 0 to ntotal − 1 in order of addition. Searches that run keep what they saw.
+   * @returns how many rows were removed
+   * @throws FlatrankError `ERR_INVALID_ARGUMENT` for what is no selector, `ERR_OUT_OF_MEMORY`, `ERR_DISPOSED`;
+   *   `signal.reason` where aborted, and then nothing is removed
+   */
+  removeIds(selector: IDSelector, options: { signal?: AbortSignal } = {}): Promise<number> {
+    return this.#calls.run(async () => {
+      const signal = checkSignal(options.signal);
+      checkSelector('selector', selector);
+      return this.#writers.take(signal, () => {
+        const { bytes } = selector.bitmap(this.#index.ntotal);
+        return runNative(signal, (cancellation) => this.#index.remove(bytes, cancellation));
+      });
+    });
+  }
+
+  /**
+   * Writes the rows, after additions called before it, as a file that faiss's `read_index` reads too. The file appears
+   * whole or not at all; later changes wait until it is written.
+   * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be written, `ERR_DISPOSED`; `signal.reason` where aborted
+   */
+  write(path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#calls.run(async () => {
+      const signal = checkSignal(options.signal);
+      checkString('path', path);
+      await this.#writers.take(signal, () =>
+        writeIndexFile(
+          path,
+          { metric: this.#metric, dimension: this.dimension, rows: this.#index.ntotal },
+          (begin, count) => this.#index.rows(begin, count),
+          signal,
+        ),
+      );
+    });
+  }
+
+  /** Reads an index file into the index that `make` makes for its dimension. @internal */
+  protected static async readInto<T extends IndexFlat>(
+    path: string,
+    options: ReadOptions,
+    metric: NativeMetric,
+    make: (dimension: number) => T,
+  ): Promise<T> {
+    const signal = checkSignal(options.signal);
+    const mmap = options.mmap ?? false;
+    if (typeof mmap !== 'boolean') throw invalidArgument('mmap', 'a boolean', mmap);
+    const file = await IndexFile.open(checkString('path', path));
+    try {
+      const { header } = file;
+      if (header.metric !== metric)
+        throw new FlatrankError(
+          'ERR_BAD_FILE',
+          `Expected ${path} to hold an index by ${metric === 'l2' ? 'L2 distance' : 'inner product'} but it is one by ` +
+            (header.metric === 'l2' ? 'L2 distance' : 'inner product'),
+        );
+      const index = make(header.dimension);
+      try {
+        if (mmap) await index.addMapped(path, faissHeaderBytes, header.rows, signal);
+        else
+          await index.#append(signal, () =>
+            file.readRows((rows, more) => {
+              index.#index.stage(rows, more);
+            }, signal),
+          );
+      } catch (error) {
+        await index.dispose();
+        throw nonFiniteFile(path, error);
+      }
+      return index;
+    } finally {
+      await file.close();
+    }
   }
 
   /**
@@ -166,6 +263,15 @@ export class IndexFlatL2 extends IndexFlat {
   constructor(dimension: number, options: IndexFlatOptions = {}) {
     super('IndexFlatL2', 'l2', dimension, options);
   }
+
+  /**
+   * Opens a file that {@link IndexFlat.write} or faiss (`IndexFlatL2`, `IxF2`) wrote.
+   * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be read, `ERR_BAD_FILE` where it is damaged, cut short, has more
+   *   than its rows, holds NaN or infinite values, or is no such index; `signal.reason` where aborted
+   */
+  static read(path: string, options: ReadOptions = {}): Promise<IndexFlatL2> {
+    return IndexFlat.readInto(path, options, 'l2', (dimension) => new IndexFlatL2(dimension, options));
+  }
 }
 
 /**
@@ -176,4 +282,18 @@ export class IndexFlatIP extends IndexFlat {
   constructor(dimension: number, options: IndexFlatOptions = {}) {
     super('IndexFlatIP', 'ip', dimension, options);
   }
+
+  /**
+   * Opens a file that {@link IndexFlat.write} or faiss (`IndexFlatIP`, `IxFI`) wrote.
+   * @throws FlatrankError as {@link IndexFlatL2.read}
+   */
+  static read(path: string, options: ReadOptions = {}): Promise<IndexFlatIP> {
+    return IndexFlat.readInto(path, options, 'ip', (dimension) => new IndexFlatIP(dimension, options));
+  }
+}
+
+/** A file's rows are no argument of the caller's. */
+function nonFiniteFile(path: string, error: unknown): unknown {
+  if (!(error instanceof FlatrankError) || error.code !== 'ERR_NON_FINITE') return error;
+  return new FlatrankError('ERR_BAD_FILE', error.message.replace('`x`', path), { cause: error });
 }

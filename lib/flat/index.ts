@@ -1,8 +1,15 @@
+export { IndexFlatIP, IndexFlatL2 } from './index-flat.js';
+export type { IndexFlatOptions, RangeSearchResult, ReadOptions, SearchOptions, SearchResult } from './types.js';
 export {
-  IndexFlatIP,
-  IndexFlatL2,
-  type IndexFlatOptions,
-  type SearchOptions,
-  type SearchResult,
-} from './index-flat.js';
+  IDSelector,
+  IDSelectorAll,
+  IDSelectorAnd,
+  IDSelectorArray,
+  IDSelectorBatch,
+  IDSelectorBitmap,
+  IDSelectorNot,
+  IDSelectorOr,
+  IDSelectorRange,
+  IDSelectorXOr,
+} from './selectors.js';
 export { mergeSearchResults, type MergeOptions } from './merge.js';

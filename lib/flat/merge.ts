@@ -1,6 +1,6 @@
 import { FlatrankError, checkInteger, checkOneOf, checkSignal, invalidArgument } from '../errors.js';
 import { native, runNative } from '../native.js';
-import type { SearchResult } from './index-flat.js';
+import type { SearchResult } from './types.js';
 
 /** Options of {@link mergeSearchResults}. */
 export interface MergeOptions {

@@ -4,14 +4,16 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { FlatrankError } from '../errors.js';
+import { widen, type FloatType } from './widen.js';
 
-/** Bytes of one element, by the format's type names. */
-const elementBytes: Readonly<Record<string, number>> = {
+/** Bytes of one element, by the format's type names. Types of less than a byte are not known here. */
+export const elementBytes = {
   BOOL: 1,
   U8: 1,
   I8: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
   U16: 2,
   I16: 2,
   F16: 2,
@@ -22,28 +24,41 @@ const elementBytes: Readonly<Record<string, number>> = {
   U64: 8,
   I64: 8,
   F64: 8,
-};
+  C64: 8,
+} as const;
+
+/** A type of elements, by the format's name. */
+export type TensorType = keyof typeof elementBytes;
 
 /** Headers above this size are refused, as by the format's own reader. */
 const maxHeaderBytes = 100_000_000;
 
-/** One tensor of a file: its type ('F32', 'BF16', …), shape, and byte range in the file. */
+/** Most bytes of one read: the operating system takes a signed 32-bit count. */
+const maxReadBytes = 2 ** 30;
+
+/** One tensor of a file: its type, shape, and byte range in the file. */
 export interface TensorEntry {
-  readonly dtype: string;
+  readonly dtype: TensorType;
   readonly shape: readonly number[];
   /** Absolute, from the file's first byte. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** A safetensors file of which the header is read and checked: every byte range lies inside the file. */
+/**
+ * A safetensors file of which the header is read and checked: the tensors' byte ranges follow one another without
+ * overlap or gap from the header's end to the file's, and each is as long as its type and shape say.
+ */
 export class SafetensorsFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** The header's `__metadata__`. */
+  readonly metadata: Readonly<Record<string, string>>;
 
-  private constructor(path: string, tensors: ReadonlyMap<string, TensorEntry>) {
+  private constructor(path: string, { tensors, metadata }: Header) {
     this.path = path;
     this.tensors = tensors;
+    this.metadata = metadata;
   }
 
   /**
@@ -55,99 +70,138 @@ export class SafetensorsFile {
     return withFile(path, async (file) => {
       const { size } = await file.stat();
       if (size < 8) throw bad(path, 'is too short to be one');
-      const length = Number((await readRange(path, file, 0, 8)).readBigUInt64LE());
-      if (length > maxHeaderBytes || 8 + length > size) throw bad(path, `names a header of ${length} bytes`);
-      const header = await readRange(path, file, 8, 8 + length);
-      return new SafetensorsFile(path, parseHeader(path, header.toString('utf8'), 8 + length, size));
+      const length = Buffer.from(await readRange(path, file, 0, 8)).readBigUInt64LE();
+      if (length > maxHeaderBytes || 8n + length > size) throw bad(path, `names a header of ${String(length)} bytes`);
+      const base = 8 + Number(length);
+      return new SafetensorsFile(path, parseHeader(path, await readRange(path, file, 8, base), base, size));
     });
   }
 
   /**
-   * The values of tensor `name` (F32, F16 or BF16), widened to 32 bits, row-major.
-   * @throws FlatrankError `ERR_BAD_FILE` where there is no such tensor or it ends early, `ERR_UNSUPPORTED` for another type
+   * The tensor `name`.
+   * @throws FlatrankError `ERR_BAD_FILE` where there is none
    */
-  async float32(name: string): Promise<Float32Array> {
+  entry(name: string): TensorEntry {
     const entry = this.tensors.get(name);
     if (!entry) throw bad(this.path, `has no tensor \`${name}\``);
-    const convert = { F32: floats, F16: halves, BF16: bfloats }[entry.dtype];
-    if (!convert)
+    return entry;
+  }
+
+  /**
+   * The bytes of tensor `name`, little-endian and row-major, in a buffer of their own.
+   * @throws FlatrankError `ERR_BAD_FILE` where there is no such tensor or it ends early
+   */
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { begin, end } = this.entry(name);
+    return withFile(this.path, (file) => readRange(this.path, file, begin, end));
+  }
+
+  /**
+   * The values of tensor `name` (F32, F16 or BF16), widened to 32 bits, row-major.
+   * @throws FlatrankError as {@link bytes}; `ERR_UNSUPPORTED` for another type
+   */
+  async float32(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const { dtype } = this.entry(name);
+    if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16')
       throw new FlatrankError(
         'ERR_UNSUPPORTED',
-        `Expected the tensor \`${name}\` of ${this.path} to be F32, F16 or BF16 but received ${entry.dtype}`,
+        `Expected the tensor \`${name}\` of ${this.path} to be F32, F16 or BF16 but received ${dtype}`,
       );
-    return withFile(this.path, async (file) => convert(await readRange(this.path, file, entry.begin, entry.end)));
+    return widen(dtype satisfies FloatType, await this.bytes(name));
   }
 }
 
-/** The 32-bit value of a 16-bit IEEE 754 half, given as its bits. Exact. */
-export function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+/** Bytes that a tensor takes; NaN or more than any file has where the shape is absurd. */
+export function tensorBytes(dtype: TensorType, shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, elementBytes[dtype]);
 }
 
-const floats = (bytes: Buffer): Float32Array => new Float32Array(aligned(bytes));
-const halves = (bytes: Buffer): Float32Array => Float32Array.from(new Uint16Array(aligned(bytes)), halfToFloat);
-const bfloats = (bytes: Buffer): Float32Array =>
-  new Float32Array(Uint32Array.from(new Uint16Array(aligned(bytes)), (bits) => bits << 16).buffer);
-
-/** The bytes in a buffer of their own: typed arrays want aligned offsets. */
-function aligned(bytes: Buffer): ArrayBuffer {
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+interface Header {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
-function parseHeader(path: string, json: string, base: number, size: number): Map<string, TensorEntry> {
+function parseHeader(path: string, bytes: Uint8Array, base: number, size: number): Header {
   let header: unknown;
   try {
-    header = JSON.parse(json);
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw bad(path, 'has a header that is not JSON');
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw bad(path, 'has no header object');
-  const tensors = new Map<string, TensorEntry>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
-    const bytes = typeof dtype === 'string' ? elementBytes[dtype] : undefined;
-    if (bytes === undefined || !isCounts(shape) || !isCounts(range) || range.length !== 2)
-      throw bad(path, `describes the tensor \`${name}\` in no known way`);
-    const [begin, end] = [base + range[0]!, base + range[1]!];
-    const count = shape.reduce((product, n) => product * n, 1);
-    if (begin > end || end > size || count * bytes !== end - begin)
-      throw bad(path, `gives the tensor \`${name}\` bytes that do not fit its shape or the file`);
-    tensors.set(name, { dtype: dtype as string, shape, begin, end });
+  const { __metadata__: metadata = {}, ...described } = header as Record<string, unknown>;
+  if (!isStrings(metadata)) throw bad(path, 'has metadata that are not strings');
+  const tensors = new Map(
+    Object.entries(described).map(([name, value]) => [name, parseEntry(path, name, value, base)]),
+  );
+  checkRanges(path, tensors, base, size);
+  return { tensors, metadata };
+}
+
+function parseEntry(path: string, name: string, value: unknown, base: number): TensorEntry {
+  const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
+  const known = typeof dtype === 'string' && Object.hasOwn(elementBytes, dtype);
+  if (!known || !isCounts(shape) || !isCounts(range) || range.length !== 2)
+    throw bad(path, `describes the tensor \`${name}\` in no known way`);
+  const entry = { dtype: dtype as TensorType, shape, begin: base + range[0]!, end: base + range[1]! };
+  if (tensorBytes(entry.dtype, shape) !== range[1]! - range[0]!)
+    throw bad(path, `gives the tensor \`${name}\` bytes that do not fit its shape`);
+  return entry;
+}
+
+/** As the format has it: every byte after the header belongs to one tensor. */
+function checkRanges(path: string, tensors: ReadonlyMap<string, TensorEntry>, base: number, size: number): void {
+  let at = base;
+  for (const [name, { begin, end }] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== at || end > size)
+      throw bad(
+        path,
+        `gives the tensor \`${name}\` the bytes ${begin} to ${end} where ${at} to at most ${size} are left`,
+      );
+    at = end;
   }
-  return tensors;
+  if (at !== size) throw bad(path, `has ${size - at} bytes that belong to no tensor`);
 }
 
 function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0);
 }
 
+function isStrings(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
+}
+
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  let file: FileHandle;
+  let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
+    return await use(file);
   } catch (error) {
+    if (error instanceof FlatrankError) throw error;
     throw new FlatrankError(
       'ERR_NOT_FOUND',
       `Expected a file ${path} but it cannot be read: ${(error as Error).message}`,
     );
-  }
-  try {
-    return await use(file);
   } finally {
-    await file.close();
+    await file?.close();
   }
 }
 
-async function readRange(path: string, file: FileHandle, begin: number, end: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(end - begin);
+/** Callers have checked that the range lies in the file as it was; a file that has shrunk since ends early. */
+async function readRange(path: string, file: FileHandle, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(end - begin);
+  } catch {
+    throw new FlatrankError('ERR_OUT_OF_MEMORY', `Memory for ${end - begin} bytes of ${path} could not be had`);
+  }
   for (let at = 0; at < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, at, bytes.length - at, begin + at);
+    const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, maxReadBytes), begin + at);
     if (bytesRead === 0) throw bad(path, 'ends before its last tensor');
     at += bytesRead;
   }

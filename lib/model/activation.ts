@@ -20,6 +20,13 @@ export function activationOfClass(path: string, className: string): Activation {
   );
 }
 
+/** The Python class of an activation. */
+export const classOfActivation: Readonly<Record<Activation, string>> = {
+  sigmoid: 'torch.nn.modules.activation.Sigmoid',
+  none: 'torch.nn.modules.linear.Identity',
+  softmax: 'torch.nn.modules.activation.Softmax',
+};
+
 /** Applies an activation to `scores` (n · labels) in place; computed in double precision, rounded once. */
 export function activate(scores: Float32Array, labels: number, activation: Activation): void {
   if (activation === 'sigmoid') for (let i = 0; i < scores.length; i++) scores[i] = 1 / (1 + Math.exp(-scores[i]!));

@@ -1,14 +1,48 @@
 import { FlatrankError, checkInteger, checkOneOf, checkString, invalidArgument } from '../errors.js';
 import { ModelWorker } from '../runtime/model-worker.js';
+import { modelThreads } from '../runtime/threads.js';
 import { notify } from '../runtime/progress.js';
 import type { BatchResult } from './jobs.js';
-import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import type { EncoderConfig } from './configs.js';
+import type { WeightsFrom } from './open-encoder.js';
+import {
+  checkCall,
+  checkInitialize,
+  checkLoad,
+  checkSave,
+  checkSeed,
+  checkTexts,
+  reportTruncated,
+  type CallOptions,
+  type InitializeOptions,
+  type LoadOptions,
+  type SaveOptions,
+} from './options.js';
 import { resolvePrompt } from './prompts.js';
+import { disown, own, reload } from './reload.js';
+import { modelDirectory } from './resolve.js';
 import type { CrossEncoderInfo, ModelSpec, PredictJobOptions } from './servant.js';
+
+const workerEntry = new URL('./worker-main.js', import.meta.url);
 
 /** What {@link CrossEncoder.load} takes. */
 export interface CrossEncoderOptions extends LoadOptions {
   /** Longest pair in tokens; default the directory's. Never more than the position embeddings hold. */
+  readonly maxLength?: number | undefined;
+}
+
+/** What {@link CrossEncoder.fromEncoder} takes. */
+export interface FromEncoderOptions extends CrossEncoderOptions {
+  /** Classes that the new head scores; default 1. */
+  readonly numLabels?: number | undefined;
+  /** The same seed gives the same head on every machine. Default 42. */
+  readonly seed?: number | undefined;
+}
+
+/** What {@link CrossEncoder.initialize} takes. */
+export interface CrossEncoderInitializeOptions extends InitializeOptions {
+  /** Classes that the model scores; default 1. */
+  readonly numLabels?: number | undefined;
   readonly maxLength?: number | undefined;
 }
 
@@ -37,25 +71,65 @@ export interface RankedDocument {
  * reads of a directory and in what comes out. The model lives in a worker thread of its own.
  */
 export class CrossEncoder {
-  readonly #worker: ModelWorker<CrossEncoderInfo>;
+  #worker: ModelWorker<CrossEncoderInfo>;
+  /** Directory of the weights, where it is the model's own. */
+  #owned: string | undefined;
 
   private constructor(worker: ModelWorker<CrossEncoderInfo>) {
     this.#worker = worker;
   }
 
   /**
-   * Loads a Hugging Face directory of a sequence classification model with `onnx/model.onnx` or `model.onnx`.
+   * Loads a Hugging Face directory of a sequence classification model: a checkpoint (`model.safetensors`) of a known
+   * architecture, else `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'), of which what is not
+   * cached is downloaded.
    * @throws FlatrankError as `SentenceTransformer.load`; `ERR_UNSUPPORTED` also where the model gives no class scores
    */
-  static async load(dirOrHubId: string, o: CrossEncoderOptions = {}): Promise<CrossEncoder> {
+  static load(dirOrHubId: string, o: CrossEncoderOptions = {}): Promise<CrossEncoder> {
+    return CrossEncoder.#open(dirOrHubId, o, { type: 'directory' });
+  }
+
+  /**
+   * A pre-trained encoder's body with a new head of random weights, to be trained: as `CrossEncoder('klue/roberta-small',
+   * num_labels=1)` in Python.
+   * @throws FlatrankError as {@link load}; `ERR_UNSUPPORTED` also where the directory holds no checkpoint
+   */
+  static async fromEncoder(dirOrHubId: string, o: FromEncoderOptions = {}): Promise<CrossEncoder> {
+    const labels = checkInteger('numLabels', o.numLabels ?? 1);
+    return CrossEncoder.#open(dirOrHubId, o, { type: 'new-head', labels, seed: checkSeed(o.seed) });
+  }
+
+  /**
+   * A model of configuration `config` (as in transformers' config.json) with random weights, and the tokenizer of
+   * `tokenizerDir`.
+   * @throws FlatrankError as `SentenceTransformer.initialize`
+   */
+  static async initialize(
+    config: EncoderConfig,
+    tokenizerDir: string,
+    o: CrossEncoderInitializeOptions = {},
+  ): Promise<CrossEncoder> {
+    const { weights, ...asked } = checkInitialize(config, tokenizerDir, o);
     const spec: ModelSpec = {
+      kind: 'cross-encoder',
+      ...asked,
+      weights: { ...weights, labels: checkInteger('numLabels', o.numLabels ?? 1) },
+      maxSeqLength: o.maxLength === undefined ? undefined : checkInteger('maxLength', o.maxLength),
+      pooling: undefined,
+    };
+    return new CrossEncoder(await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec, o.signal));
+  }
+
+  static async #open(dirOrHubId: string, o: CrossEncoderOptions, weights: WeightsFrom): Promise<CrossEncoder> {
+    const asked: ModelSpec = {
       kind: 'cross-encoder',
       ...checkLoad(dirOrHubId, o),
       maxSeqLength: o.maxLength === undefined ? undefined : checkInteger('maxLength', o.maxLength),
       pooling: undefined,
+      weights,
     };
-    const entry = new URL('./worker-main.js', import.meta.url);
-    const worker = await ModelWorker.open<CrossEncoderInfo>(entry, spec, o.signal);
+    const spec = { ...asked, directory: await modelDirectory(asked.directory, o) };
+    const worker = await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
     return new CrossEncoder(worker);
   }
@@ -102,9 +176,40 @@ export class CrossEncoder {
       .slice(0, topK);
   }
 
+  /**
+   * Writes the model to the directory `dir`, as Python's sentence-transformers and transformers.js read it.
+   * @throws FlatrankError as `SentenceTransformer.save`
+   */
+  async save(dir: string, o: SaveOptions = {}): Promise<void> {
+    await this.#worker.call('save', checkSave(dir, o), []);
+  }
+
   /** Frees the model after running calls; later ones fail with `ERR_DISPOSED`. Can be called again. */
   dispose(): Promise<void> {
-    return this.#worker.dispose();
+    return this.#worker.dispose().then(() => disown(this.#owned));
+  }
+
+  /**
+   * @internal
+   * @param directory as {@link save} wrote it, with other weights
+   * @param owned whether it is to be removed with the model
+   */
+  async [reload](directory: string, owned: boolean): Promise<void> {
+    const old = this.#worker;
+    const spec: ModelSpec = {
+      kind: 'cross-encoder',
+      directory,
+      threads: modelThreads(undefined),
+      maxSeqLength: old.info.maxLength,
+      pooling: undefined,
+      precision: 'float32',
+      weights: { type: 'directory' },
+    };
+    this.#worker = await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec);
+    await old.dispose();
+    if (this.#owned !== directory) await disown(this.#owned);
+    this.#owned = owned ? directory : undefined;
+    if (owned) own(directory);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

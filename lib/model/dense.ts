@@ -13,6 +13,8 @@ export interface Dense {
   /** (outFeatures), if any. */
   readonly bias: Float32Array | undefined;
   readonly activation: (x: number) => number;
+  /** Its Python class, as the configuration names it. */
+  readonly activationClass: string;
 }
 
 /** Activations by the last name of their Python class. */
@@ -32,7 +34,8 @@ const activations: Readonly<Record<string, (x: number) => number>> = {
 export async function readDense(directory: string): Promise<Dense> {
   const path = join(directory, 'config.json');
   const config = await readJson(path, denseConfig);
-  const name = (config.activation_function ?? 'torch.nn.modules.activation.Tanh').split('.').at(-1)!;
+  const activationClass = config.activation_function ?? 'torch.nn.modules.activation.Tanh';
+  const name = activationClass.split('.').at(-1)!;
   const activation = Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (!activation)
     throw new FlatrankError(
@@ -52,7 +55,7 @@ export async function readDense(directory: string): Promise<Dense> {
   const { in_features: inFeatures, out_features: outFeatures } = config;
   const weight = await tensor(file, 'linear.weight', [outFeatures, inFeatures]);
   const bias = config.bias ? await tensor(file, 'linear.bias', [outFeatures]) : undefined;
-  return { inFeatures, outFeatures, weight, bias, activation };
+  return { inFeatures, outFeatures, weight, bias, activation, activationClass };
 }
 
 /** Applies the layer to `rows` (n · inFeatures); sums in double precision. @returns (n · outFeatures) */

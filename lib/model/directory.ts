@@ -1,6 +1,8 @@
 /** Reading of a model directory: what sentence-transformers reads of it, in the same order of precedence. */
 import { join, normalize, sep } from 'node:path';
+import { isKnownModelType } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
+import { weightsIndexName, weightsName } from '../formats/safetensors-weights.js';
 import {
   encoderConfig,
   modulesConfig,
@@ -24,7 +26,8 @@ export type Step = { readonly type: 'normalize' } | { readonly type: 'dense'; re
 export interface ModelDirectory {
   /** Where the transformer's own files are: the directory, or the folder that modules.json names. */
   readonly transformer: string;
-  readonly onnxFile: string;
+  /** What holds the weights: a checkpoint whose graph is built here, or a finished ONNX file. */
+  readonly weights: { readonly type: 'checkpoint' } | { readonly type: 'onnx'; readonly file: string };
   readonly config: EncoderConfig;
   readonly tokenizerConfig: TokenizerConfig;
   /** Whether texts are lower-cased, whatever the tokenizer does. */
@@ -43,10 +46,10 @@ const unlimited = 2 ** 31 - 1;
 /**
  * Reads the model directory `root`.
  * @throws FlatrankError `ERR_NOT_FOUND` where it or a file is missing, `ERR_BAD_FILE` where a file is damaged, `ERR_UNSUPPORTED`
- *   for a module that is not known (by its name) or a directory without an ONNX file
+ *   for a module that is not known (by its name)
  */
 export async function readModelDirectory(root: string): Promise<ModelDirectory> {
-  await checkDirectory(root);
+  await checkDirectory('dirOrHubId', root);
   const listed = await readJsonIfAny(join(root, 'modules.json'), modulesConfig);
   const entries = listed?.map(({ path, type }) => ({ type, directory: within(root, path) }));
   const transformer = entries ? transformerOf(root, entries) : root;
@@ -58,13 +61,32 @@ export async function readModelDirectory(root: string): Promise<ModelDirectory> 
   const positions = (config.max_position_embeddings ?? -1) < 0 ? unlimited : config.max_position_embeddings!;
   return {
     transformer,
-    onnxFile: await findOnnx(transformer),
+    weights: await findWeights(transformer, config),
     config,
     tokenizerConfig: tokenizer,
     lowercase: module?.do_lower_case ?? false,
     maxSeqLength: module?.max_seq_length ?? Math.min(tokenizer.model_max_length ?? unlimited, positions),
     sentenceTransformers: settings ?? {},
     modules: entries && (await readModules(root, entries.slice(1))),
+  };
+}
+
+/**
+ * What is needed of a directory that holds a tokenizer, for a model of configuration `config` that is yet to have weights.
+ * @throws FlatrankError `ERR_NOT_FOUND` where there is no such directory, `ERR_BAD_FILE` where a file is damaged
+ */
+export async function readTokenizerDirectory(root: string, config: EncoderConfig): Promise<ModelDirectory> {
+  await checkDirectory('tokenizerDir', root);
+  const tokenizer = (await readJsonIfAny(join(root, 'tokenizer_config.json'), tokenizerConfig)) ?? {};
+  return {
+    transformer: root,
+    weights: { type: 'checkpoint' },
+    config,
+    tokenizerConfig: tokenizer,
+    lowercase: false,
+    maxSeqLength: Math.min(tokenizer.model_max_length ?? unlimited, positionLimit(config)),
+    sentenceTransformers: {},
+    modules: undefined,
   };
 }
 
@@ -165,22 +187,25 @@ async function readTransformerConfig(
   return undefined;
 }
 
-async function checkDirectory(root: string): Promise<void> {
+async function checkDirectory(name: string, root: string): Promise<void> {
   if (await isDirectory(root)) return;
   throw new FlatrankError(
     'ERR_NOT_FOUND',
-    `Expected \`dirOrHubId\` to be a model directory but there is none at ${JSON.stringify(root)}` +
-      (/^[\w.-]+(\/[\w.-]+)?$/.test(root) ? '; Hub ids are not known to this version: download the model first' : ''),
+    `Expected \`${name}\` to be a model directory but there is none at ${JSON.stringify(root)}`,
   );
 }
 
-async function findOnnx(directory: string): Promise<string> {
-  const candidates = [join(directory, 'onnx', 'model.onnx'), join(directory, 'model.onnx')];
-  for (const file of candidates) if (await isFile(file)) return file;
-  const weights = await isFile(join(directory, 'model.safetensors'));
+/** A checkpoint of a known architecture goes before an ONNX file: its graph is faster. */
+async function findWeights(directory: string, config: EncoderConfig): Promise<ModelDirectory['weights']> {
+  const names = [weightsName, weightsIndexName];
+  const checkpoint = (await Promise.all(names.map((name) => isFile(join(directory, name))))).includes(true);
+  if (checkpoint && isKnownModelType(config.model_type)) return { type: 'checkpoint' };
+  for (const file of [join(directory, 'onnx', 'model.onnx'), join(directory, 'model.onnx')])
+    if (await isFile(file)) return { type: 'onnx', file };
+  if (checkpoint) return { type: 'checkpoint' }; // refused by its architecture's name when it is opened
   throw new FlatrankError(
-    weights ? 'ERR_UNSUPPORTED' : 'ERR_NOT_FOUND',
-    `Expected an ONNX model ${candidates.join(' or ')} but there is none${weights ? ', only model.safetensors' : ''}`,
+    'ERR_NOT_FOUND',
+    `Expected ${names.join(' or ')}, or onnx/model.onnx, in ${directory} but there is none`,
   );
 }
 

@@ -1,13 +1,24 @@
 /** Models: text in, embeddings or scores out. */
 export { CrossEncoder } from './cross-encoder.js';
-export type { CrossEncoderOptions, PredictOptions, RankedDocument, RankOptions } from './cross-encoder.js';
-export type { CallOptions, Device, LoadOptions, Precision, Truncated } from './options.js';
+export type { EncoderConfig } from './configs.js';
+export type {
+  CrossEncoderInitializeOptions,
+  CrossEncoderOptions,
+  FromEncoderOptions,
+  PredictOptions,
+  RankedDocument,
+  RankOptions,
+} from './cross-encoder.js';
+export type { CallOptions, Device, InitializeOptions, LoadOptions, SaveOptions, Truncated } from './options.js';
 export { SentenceTransformer } from './sentence-transformer.js';
 export type {
   EncodeOptions,
   EncodeStreamOptions,
+  ModelSource,
   Pooling,
+  SentenceTransformerInitializeOptions,
   SentenceTransformerOptions,
 } from './sentence-transformer.js';
 export { similarityFunctions, type SimilarityFunction } from './similarity.js';
 export type { OnProgress, Progress } from '../runtime/progress.js';
+export type { Precision } from '../runtime/backend.js';

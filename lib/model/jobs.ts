@@ -141,3 +141,22 @@ export class CountJob implements Job {
     return Promise.resolve({ value, transfer: [value.buffer] });
   }
 }
+
+/** One piece of asynchronous work that takes no texts, such as saving. */
+export class ActionJob implements Job {
+  readonly #action: () => Promise<void>;
+  ready = false;
+
+  constructor(action: () => Promise<void>) {
+    this.#action = action;
+  }
+
+  push(): void {
+    this.ready = true;
+  }
+
+  async step(): Promise<JobResult> {
+    await this.#action();
+    return { value: undefined, transfer: [] };
+  }
+}

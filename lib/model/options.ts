@@ -1,25 +1,29 @@
 /** What the calls of both kinds of model take, and its checks. */
 import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, invalidArgument } from '../errors.js';
+import type { Precision } from '../runtime/backend.js';
 import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
 import { modelThreads } from '../runtime/threads.js';
+import { z } from 'zod';
 import { defaultBatchTokens } from './batching.js';
+import { encoderConfig } from './configs.js';
+import type { WeightsFrom } from './open-encoder.js';
 import type { PromptOptions } from './prompts.js';
+import type { SaveJobOptions } from './servant.js';
 
 /** Where a model runs; 'auto' is 'cpu' now. */
 export type Device = 'cpu' | 'cuda' | 'auto';
-
-/** In which numbers a model computes. */
-export type Precision = 'float32' | 'int8';
 
 /** What loading any model takes. */
 export interface LoadOptions {
   /** Default 'auto'. 'cuda' is not supported yet. */
   readonly device?: Device | undefined;
-  /** Default 'float32': the ONNX file as it is. 'int8' is not supported yet. */
+  /** Default 'float32'. 'int8' quantizes a checkpoint's linear layers as it loads: faster, a little less exact. */
   readonly precision?: Precision | undefined;
   /** Threads inside an operator, at most; default the process's budget (FLATRANK_THREADS, else the processors). */
   readonly threads?: number | undefined;
-  /** Called while files are fetched; a local directory reports once, when it is loaded. */
+  /** Branch, tag or commit of a model of the Hub; default 'main'. */
+  readonly revision?: string | undefined;
+  /** Called with the bytes of its files while a model of the Hub is fetched, and once (1 of 1) when it is loaded. */
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,9 +49,12 @@ export interface CallOptions extends PromptOptions {
 
 /**
  * Checks what loading takes.
- * @returns the directory and the threads for the model
+ * @returns the directory, the threads for the model, and its precision
  */
-export function checkLoad(dirOrHubId: unknown, o: LoadOptions): { directory: string; threads: number } {
+export function checkLoad(
+  dirOrHubId: unknown,
+  o: LoadOptions,
+): { directory: string; threads: number; precision: Precision } {
   const directory = checkString('dirOrHubId', dirOrHubId);
   if (directory === '') throw invalidArgument('dirOrHubId', 'the path of a model directory', directory);
   checkOptions(o);
@@ -56,8 +63,67 @@ export function checkLoad(dirOrHubId: unknown, o: LoadOptions): { directory: str
   const device = checkOneOf('device', o.device ?? 'auto', ['cpu', 'cuda', 'auto']);
   if (device === 'cuda') throw unsupported('device', "'cpu' or 'auto'", device);
   const precision = checkOneOf('precision', o.precision ?? 'float32', ['float32', 'int8']);
-  if (precision === 'int8') throw unsupported('precision', "'float32'", precision);
-  return { directory, threads: modelThreads(o.threads) };
+  return { directory, threads: modelThreads(o.threads), precision };
+}
+
+/** What making a model with random weights takes. */
+export interface InitializeOptions extends Pick<LoadOptions, 'precision' | 'threads' | 'signal'> {
+  /** The same seed gives the same weights on every machine. Default 42. */
+  readonly seed?: number | undefined;
+}
+
+/**
+ * Checks what making a model from a configuration takes.
+ * @returns the directory, the threads, and where its weights come from
+ */
+export function checkInitialize(
+  config: unknown,
+  tokenizerDir: unknown,
+  o: InitializeOptions,
+): { directory: string; threads: number; precision: Precision; weights: WeightsFrom & { type: 'random' } } {
+  const directory = checkString('tokenizerDir', tokenizerDir);
+  const { threads, precision } = checkLoad(directory, o);
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw invalidArgument('config', 'the object of a config.json', config);
+  let plain: unknown;
+  try {
+    plain = JSON.parse(JSON.stringify(config));
+  } catch {
+    throw invalidArgument('config', 'an object that JSON can hold', config);
+  }
+  const parsed = encoderConfig.safeParse(plain);
+  if (!parsed.success)
+    throw new FlatrankError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected \`config\` to describe a model: ${z.prettifyError(parsed.error)}`,
+    );
+  return { directory, threads, precision, weights: { type: 'random', config: parsed.data, seed: checkSeed(o.seed) } };
+}
+
+/** What saving a model takes. */
+export interface SaveOptions {
+  /** Whether `onnx/model_quantized.onnx`, with 8-bit weights, is written too. Default false. */
+  readonly quantized?: boolean | undefined;
+}
+
+/** Checks what saving takes. */
+export function checkSave(dir: unknown, o: SaveOptions): SaveJobOptions {
+  checkOptions(o);
+  if (o.quantized !== undefined && typeof o.quantized !== 'boolean')
+    throw invalidArgument('quantized', 'a boolean', o.quantized);
+  return { path: checkPath('dir', dir), quantized: o.quantized ?? false };
+}
+
+/** Checks that `value` is the path of something and returns it. */
+function checkPath(name: string, value: unknown): string {
+  const path = checkString(name, value);
+  if (path === '') throw invalidArgument(name, 'a path', path);
+  return path;
+}
+
+/** Checks a seed: an integer, 42 unless given. */
+export function checkSeed(seed: number | undefined): number {
+  return checkInteger('seed', seed ?? 42, 0);
 }
 
 /** Checks what a call takes, the prompt aside, and returns the batch size. */

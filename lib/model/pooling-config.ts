@@ -30,6 +30,16 @@ const booleanNames: readonly (readonly [key: string, mode: string])[] = [
   ['pooling_mode_lasttoken', 'lasttoken'],
 ];
 
+/** The configuration of a Pooling module that does `plan` on token vectors of `hidden` values, as every version reads it. */
+export function poolingConfigOf(plan: PoolingPlan, hidden: number): Record<string, unknown> {
+  const names = plan.modes.map((mode) => Object.keys(modeNames).find((name) => modeNames[name] === mode)!);
+  return {
+    word_embedding_dimension: hidden,
+    ...Object.fromEntries(booleanNames.map(([key, name]) => [key, names.includes(name)])),
+    include_prompt: plan.includePrompt,
+  };
+}
+
 /** config.json of a Pooling module: one boolean a mode, or since sentence-transformers 5.4 `pooling_mode`. */
 export const poolingConfig = z.looseObject({
   pooling_mode: z.union([z.string(), z.array(z.string()).min(1)]).optional(),

@@ -1,17 +1,37 @@
-import { checkInteger, checkOneOf, invalidArgument } from '../errors.js';
+import { resolve } from 'node:path';
+import { FlatrankError, checkInteger, checkOneOf, invalidArgument } from '../errors.js';
 import { Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
+import type { Precision } from '../runtime/backend.js';
 import { ModelWorker } from '../runtime/model-worker.js';
+import { modelThreads } from '../runtime/threads.js';
 import { notify } from '../runtime/progress.js';
 import { chunksOf } from './chunks.js';
+import { modelFingerprint } from './fingerprint.js';
 import type { BatchResult } from './jobs.js';
-import { checkCall, checkLoad, checkTexts, reportTruncated, type CallOptions, type LoadOptions } from './options.js';
+import type { EncoderConfig } from './configs.js';
+import {
+  checkCall,
+  checkInitialize,
+  checkLoad,
+  checkSave,
+  checkTexts,
+  reportTruncated,
+  type CallOptions,
+  type InitializeOptions,
+  type LoadOptions,
+  type SaveOptions,
+} from './options.js';
 import { resolvePrompt } from './prompts.js';
+import { disown, own, reload } from './reload.js';
+import { modelDirectory } from './resolve.js';
 import type { EncodeJobOptions, ModelSpec, SentenceTransformerInfo } from './servant.js';
 import { similarityMatrix, type SimilarityFunction } from './similarity.js';
 
 /** How token vectors become one vector. */
 export type Pooling = PoolingMode;
+
+const workerEntry = new URL('./worker-main.js', import.meta.url);
 
 const poolings: readonly Pooling[] = ['mean', 'cls', 'max', 'mean_sqrt_len'];
 
@@ -21,6 +41,22 @@ export interface SentenceTransformerOptions extends LoadOptions {
   readonly maxSeqLength?: number | undefined;
   /** Instead of the directory's pooling. */
   readonly pooling?: Pooling | undefined;
+}
+
+/** What {@link SentenceTransformer.initialize} takes. */
+export interface SentenceTransformerInitializeOptions extends InitializeOptions {
+  /** Longest input in tokens; default the tokenizer's, and never more than the position embeddings hold. */
+  readonly maxSeqLength?: number | undefined;
+  readonly pooling?: Pooling | undefined;
+}
+
+/** Where a model was loaded from, and how: what `SentenceTransformer.load` needs to load it again. */
+export interface ModelSource {
+  /** The absolute path of its directory. */
+  readonly model: string;
+  readonly precision?: Precision;
+  readonly pooling?: Pooling;
+  readonly maxSeqLength?: number;
 }
 
 /** What {@link SentenceTransformer.encode} takes. */
@@ -43,28 +79,82 @@ export interface EncodeStreamOptions extends EncodeOptions {
  * thread: the event loop stays free, and a short call waits for one batch of a long one, not for its end.
  */
 export class SentenceTransformer {
-  readonly #worker: ModelWorker<SentenceTransformerInfo>;
+  #worker: ModelWorker<SentenceTransformerInfo>;
+  #source: ModelSource | undefined;
+  /** Directory of the weights, where it is the model's own. */
+  #owned: string | undefined;
 
-  private constructor(worker: ModelWorker<SentenceTransformerInfo>) {
+  private constructor(worker: ModelWorker<SentenceTransformerInfo>, source?: ModelSource) {
     this.#worker = worker;
+    this.#source = source;
   }
 
   /**
-   * Loads a Hugging Face model directory with `onnx/model.onnx` or `model.onnx`.
-   * @throws FlatrankError `ERR_NOT_FOUND` where the directory or a file is missing, `ERR_BAD_FILE` where one is damaged,
+   * Loads a Hugging Face model directory: a checkpoint (`model.safetensors`) of a known architecture, else
+   * `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'; a name alone means
+   * `sentence-transformers/name` first), of which what is not cached is downloaded.
+   * @throws FlatrankError `ERR_NOT_FOUND` where the directory, the model or a file is missing, `ERR_HUB` where the Hub fails, `ERR_BAD_FILE` where one is damaged,
    *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
    */
   static async load(dirOrHubId: string, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
-    const spec: ModelSpec = {
+    const asked: ModelSpec = {
       kind: 'sentence-transformer',
       ...checkLoad(dirOrHubId, o),
       maxSeqLength: o.maxSeqLength === undefined ? undefined : checkInteger('maxSeqLength', o.maxSeqLength),
       pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
+      weights: { type: 'directory' },
     };
-    const entry = new URL('./worker-main.js', import.meta.url);
-    const worker = await ModelWorker.open<SentenceTransformerInfo>(entry, spec, o.signal);
+    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'sentence-transformers') };
+    const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
-    return new SentenceTransformer(worker);
+    const { pooling, maxSeqLength } = spec;
+    return new SentenceTransformer(worker, {
+      model: resolve(spec.directory),
+      precision: o.precision ?? 'float32',
+      ...(pooling === undefined ? {} : { pooling }),
+      ...(maxSeqLength === undefined ? {} : { maxSeqLength }),
+    });
+  }
+
+  /**
+   * A model of configuration `config` (as in transformers' config.json) with random weights, and the tokenizer of
+   * `tokenizerDir` (tokenizer.json, tokenizer_config.json). Pooling is the mean unless given.
+   * @throws FlatrankError `ERR_UNSUPPORTED` for an architecture that is not known, `ERR_NOT_FOUND`, `ERR_BAD_FILE`, `ERR_TOKENIZER`,
+   *   `ERR_INVALID_ARGUMENT`
+   */
+  static async initialize(
+    config: EncoderConfig,
+    tokenizerDir: string,
+    o: SentenceTransformerInitializeOptions = {},
+  ): Promise<SentenceTransformer> {
+    const spec: ModelSpec = {
+      kind: 'sentence-transformer',
+      ...checkInitialize(config, tokenizerDir, o),
+      maxSeqLength: o.maxSeqLength === undefined ? undefined : checkInteger('maxSeqLength', o.maxSeqLength),
+      pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
+    };
+    return new SentenceTransformer(await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal));
+  }
+
+  /**
+   * Names everything that embeddings depend on: a hash over weights, tokenizer, modules, pooling, prompts, longest input and
+   * precision. Equal fingerprints give equal embeddings.
+   * @throws FlatrankError `ERR_NOT_FOUND` where the model's files are gone, `ERR_UNSUPPORTED` where it never had any
+   */
+  async fingerprint(): Promise<string> {
+    if (!this.#source)
+      throw new FlatrankError(
+        'ERR_UNSUPPORTED',
+        'Expected a model that was loaded from files: save it and load it again',
+      );
+    const { model, precision, pooling } = this.#source;
+    const { maxSeqLength, prompts, truncateDim } = this.#worker.info;
+    return modelFingerprint(model, { precision, pooling, maxSeqLength, prompts: prompts.texts, truncateDim });
+  }
+
+  /** Where it was loaded from, and how; undefined where its weights lie in no directory of the caller's. */
+  get source(): ModelSource | undefined {
+    return this.#source;
   }
 
   /** Values of an embedding, unless a call asks for another `truncateDim`. */
@@ -178,9 +268,42 @@ export class SentenceTransformer {
     return similarityMatrix(this.similarityFnName, a, b);
   }
 
+  /**
+   * Writes the model to the directory `dir`, as Python's sentence-transformers and transformers.js read it: weights as
+   * model.safetensors and onnx/model.onnx, tokenizer, modules and prompts. Files of those names that are there are replaced.
+   * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be written, `ERR_DISPOSED`, `ERR_WORKER`
+   */
+  async save(dir: string, o: SaveOptions = {}): Promise<void> {
+    await this.#worker.call('save', checkSave(dir, o), []);
+  }
+
   /** Frees the model after running calls; later ones fail with `ERR_DISPOSED`. Can be called again. */
   dispose(): Promise<void> {
-    return this.#worker.dispose();
+    return this.#worker.dispose().then(() => disown(this.#owned));
+  }
+
+  /**
+   * @internal
+   * @param directory as {@link save} wrote it, with other weights
+   * @param owned whether it is to be removed with the model
+   */
+  async [reload](directory: string, owned: boolean): Promise<void> {
+    const old = this.#worker;
+    const spec: ModelSpec = {
+      kind: 'sentence-transformer',
+      directory,
+      threads: modelThreads(undefined),
+      maxSeqLength: old.info.maxSeqLength,
+      pooling: undefined,
+      precision: 'float32',
+      weights: { type: 'directory' },
+    };
+    this.#worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec);
+    await old.dispose();
+    if (this.#owned !== directory) await disown(this.#owned);
+    this.#owned = owned ? directory : undefined;
+    this.#source = owned ? undefined : { model: resolve(directory), precision: 'float32' };
+    if (owned) own(directory);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,15 +1,22 @@
 /** A model opened in its worker: tokenizer, backend and what its directory says, behind named jobs. */
 import { FlatrankError } from '../errors.js';
-import type { Backend } from '../runtime/backend.js';
-import { OnnxBackend } from '../runtime/onnx-backend.js';
+import type { Backend, Precision } from '../runtime/backend.js';
 import type { Job, Servant } from '../runtime/serve.js';
 import { activate, activationOfClass, type Activation } from './activation.js';
-import { positionLimit, readModelDirectory, sentenceModules, type ModelDirectory } from './directory.js';
-import { BatchJob, CountJob } from './jobs.js';
+import {
+  positionLimit,
+  readModelDirectory,
+  readTokenizerDirectory,
+  sentenceModules,
+  type ModelDirectory,
+} from './directory.js';
+import { ActionJob, BatchJob, CountJob } from './jobs.js';
+import { openEncoder, type SavedWeights, type WeightsFrom } from './open-encoder.js';
 import { embed, embeddingSize, type EmbeddingPlan } from './pool.js';
 import type { PoolingPlan } from './pooling-config.js';
 import type { PoolingMode } from '../native.js';
 import type { Prompts } from './prompts.js';
+import { saveModel } from './save.js';
 import { similarityFunctions, type SimilarityFunction } from './similarity.js';
 import { TextTokenizer } from './tokenizer.js';
 
@@ -18,8 +25,10 @@ export interface ModelSpec {
   readonly kind: 'sentence-transformer' | 'cross-encoder';
   readonly directory: string;
   readonly threads: number;
+  readonly precision: Precision;
   readonly maxSeqLength: number | undefined;
   readonly pooling: PoolingMode | undefined;
+  readonly weights: WeightsFrom;
 }
 
 /** What a call of the job 'encode' carries. */
@@ -35,6 +44,12 @@ export interface PredictJobOptions {
   readonly prompt: string;
   readonly batchTokens: number;
   readonly activation: Activation;
+}
+
+/** What a call of the job 'save' carries. */
+export interface SaveJobOptions {
+  readonly path: string;
+  readonly quantized: boolean;
 }
 
 /** What the owner of a sentence model is told. */
@@ -60,6 +75,7 @@ interface Opened {
   readonly directory: ModelDirectory;
   readonly tokenizer: TextTokenizer;
   readonly backend: Backend;
+  readonly saved: SavedWeights;
   readonly maxLength: number;
   /** Columns of the model's output. */
   readonly cols: number;
@@ -70,7 +86,10 @@ interface Opened {
  * @throws FlatrankError with the code of what is wrong with the directory
  */
 export async function openModel(spec: ModelSpec): Promise<Servant> {
-  const directory = await readModelDirectory(spec.directory);
+  const directory =
+    spec.weights.type === 'random'
+      ? await readTokenizerDirectory(spec.directory, spec.weights.config)
+      : await readModelDirectory(spec.directory);
   const { config, tokenizerConfig, lowercase } = directory;
   const tokenizer = await TextTokenizer.load(directory.transformer, { config, tokenizerConfig, lowercase });
   const maxLength = Math.min(spec.maxSeqLength ?? directory.maxSeqLength, positionLimit(config));
@@ -81,20 +100,24 @@ export async function openModel(spec: ModelSpec): Promise<Servant> {
       `Expected the longest input to be more than its ${special} special tokens but received ${maxLength}`,
     );
   const output = spec.kind === 'cross-encoder' ? 'logits' : 'hidden';
-  const backend = await OnnxBackend.load(directory.onnxFile, { output, threads: spec.threads, padId: tokenizer.padId });
+  const { precision, threads, weights: from } = spec;
+  const { backend, saved } = await openEncoder(directory, { output, precision, threads, padId: tokenizer.padId, from });
   try {
     const { ids, typeIds } = tokenizer.single('', maxLength);
     const starts = Int32Array.of(0, ids.length);
     const { cols } = await backend.run({ ids: Int32Array.from(ids), typeIds: Int32Array.from(typeIds), starts });
-    const opened = { directory, tokenizer, backend, maxLength, cols };
-    return spec.kind === 'cross-encoder' ? crossEncoder(opened) : sentenceTransformer(spec, opened);
+    const opened = { directory, tokenizer, backend, saved, maxLength, cols };
+    return spec.kind === 'cross-encoder' ? crossEncoder(spec, opened) : sentenceTransformer(spec, opened);
   } catch (error) {
     await backend.dispose();
     throw error;
   }
 }
 
-function sentenceTransformer(spec: ModelSpec, { directory, tokenizer, backend, maxLength, cols }: Opened): Servant {
+function sentenceTransformer(
+  spec: ModelSpec,
+  { directory, tokenizer, backend, saved, maxLength, cols }: Opened,
+): Servant {
   const { steps, pooling: own } =
     spec.pooling && directory.modules?.pooling === undefined
       ? { steps: [], pooling: undefined }
@@ -149,16 +172,38 @@ function sentenceTransformer(spec: ModelSpec, { directory, tokenizer, backend, m
       report,
     );
   };
+  const save = ({ path, quantized }: SaveJobOptions): Promise<void> =>
+    saveModel(path, {
+      quantized,
+      directory,
+      weights: saved,
+      maxSeqLength: maxLength,
+      prompts: info.prompts,
+      kind: {
+        type: 'sentence-transformer',
+        hidden: cols,
+        pooling,
+        steps,
+        similarityFnName: info.similarityFnName,
+        truncateDim: plan.truncateDim,
+      },
+    });
   return {
     info,
-    start: (job, options, _total, report) =>
-      job === 'count' ? new CountJob(tokenizer, report) : encode(options as EncodeJobOptions, report),
+    start(job, options, _total, report) {
+      if (job === 'count') return new CountJob(tokenizer, report);
+      if (job === 'save') return new ActionJob(() => save(options as SaveJobOptions));
+      return encode(options as EncodeJobOptions, report);
+    },
     close: () => backend.dispose(),
   };
 }
 
-function crossEncoder({ directory, tokenizer, backend, maxLength, cols }: Opened): Servant {
-  if (directory.modules?.pooling)
+function crossEncoder(
+  { weights }: ModelSpec,
+  { directory, tokenizer, backend, saved, maxLength, cols }: Opened,
+): Servant {
+  if (directory.modules?.pooling && weights.type === 'directory')
     throw new FlatrankError(
       'ERR_UNSUPPORTED',
       `Expected ${directory.transformer} to hold a cross-encoder but its modules.json names Pooling`,
@@ -188,9 +233,21 @@ function crossEncoder({ directory, tokenizer, backend, maxLength, cols }: Opened
       },
       report,
     );
+  const save = ({ path, quantized }: SaveJobOptions): Promise<void> =>
+    saveModel(path, {
+      quantized,
+      directory,
+      weights: saved,
+      maxSeqLength: maxLength,
+      prompts: info.prompts,
+      kind: { type: 'cross-encoder', activation: info.activation },
+    });
   return {
     info,
-    start: (_job, options, _total, report) => predict(options as PredictJobOptions, report),
+    start: (job, options, _total, report) =>
+      job === 'save'
+        ? new ActionJob(() => save(options as SaveJobOptions))
+        : predict(options as PredictJobOptions, report),
     close: () => backend.dispose(),
   };
 }

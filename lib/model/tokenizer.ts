@@ -1,20 +1,14 @@
-/** Text to token ids: @huggingface/tokenizers for the text itself; truncation, special tokens and checks here. */
+/** Text to token ids: `tokens/` for the text itself; truncation, special tokens and checks here. */
 import { join } from 'node:path';
-import * as tokenizers from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { FlatrankError } from '../errors.js';
 import type { EncoderConfig, TokenizerConfig } from './configs.js';
 import { readJson } from './json-file.js';
 import { pieces } from './long-text.js';
 import { addedTokens, postProcessor, templatesOf, type TemplateItem, type Templates } from './template.js';
+import { flatNormalizers } from './tokens/normalizers.js';
+import { pipelineConfig, TokenPipeline } from './tokens/pipeline.js';
 import { keep, longestFirst, type TruncationSide } from './truncation.js';
-
-/** The part of the library that is used here (its own types do not resolve in Node's module resolution). */
-interface Tokenizer {
-  encode(text: string, o: { add_special_tokens: boolean }): { ids: number[] };
-  token_to_id(token: string): number | undefined;
-}
-const { Tokenizer } = tokenizers as unknown as { Tokenizer: new (file: object, config: object) => Tokenizer };
 
 /** The tokens of one text or pair, special tokens included. */
 export interface Tokens {
@@ -32,28 +26,15 @@ export interface TokenizerOptions {
   readonly lowercase: boolean;
 }
 
-const vocabulary = z.union([z.record(z.string(), z.number().int()), z.array(z.tuple([z.string(), z.number()]))]);
-
 /** tokenizer.json. Its `truncation` and `padding` are what its last user left there: they mean nothing here. */
-const tokenizerFile = z.looseObject({
-  model: z.looseObject({
-    type: z.enum(['WordPiece', 'BPE', 'Unigram', 'WordLevel']).optional(),
-    vocab: vocabulary,
-    unk_token: z.string().nullish(),
-    unk_id: z.number().int().nullish(),
-  }),
-  normalizer: z.looseObject({ type: z.string() }).nullish(),
-  pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
-  post_processor: postProcessor.nullish(),
-  added_tokens: z.array(z.looseObject({ id: z.number().int().nonnegative(), content: z.string() })).nullish(),
-});
+const tokenizerFile = pipelineConfig.extend({ post_processor: postProcessor.nullish() });
 type TokenizerFile = z.output<typeof tokenizerFile>;
 
 /** A tokenizer as sentence-transformers uses it: truncation "longest_first", special tokens around, no padding. */
 export class TextTokenizer {
   /** The id that fills a batch up. */
   readonly padId: number;
-  readonly #tokenizer: Tokenizer;
+  readonly #pipeline: TokenPipeline;
   readonly #templates: Templates;
   readonly #side: TruncationSide;
   readonly #vocabSize: number;
@@ -66,20 +47,19 @@ export class TextTokenizer {
 
   private constructor(path: string, file: TokenizerFile, o: TokenizerOptions) {
     const { config, tokenizerConfig } = o;
-    this.#tokenizer = construct(path, file, o.lowercase);
-    const lookUp = (token: string): number | undefined => this.#tokenizer.token_to_id(token);
+    this.#pipeline = construct(path, file, o.lowercase);
+    const lookUp = (token: string): number | undefined => this.#pipeline.tokenToId(token);
     const required = (role: string, token: string): number => {
       const id = lookUp(token);
       if (id === undefined) throw broken(path, `its ${role} '${token}' is not in its vocabulary`);
       return id;
     };
 
-    const unk = checkUnknown(path, file, required);
     const pad =
       tokenizerConfig.pad_token != null ? required('padding token', tokenizerConfig.pad_token) : config.pad_token_id;
     if (pad == null) throw broken(path, 'it has no padding token');
     this.padId = pad;
-    this.#emptyId = unk ?? pad;
+    this.#emptyId = this.#pipeline.unknownId ?? pad;
     try {
       this.#templates = templatesOf(file.post_processor, (token, id) => {
         if (lookUp(token) !== id) throw new Error(`its special token '${token}' is not in its vocabulary as ${id}`);
@@ -95,7 +75,7 @@ export class TextTokenizer {
     this.#side = tokenizerConfig.truncation_side ?? 'right';
     this.#vocabSize = config.vocab_size ?? Infinity;
     this.#oneType = (config.type_vocab_size ?? 1) <= 1;
-    this.#specialIds = new Set((file.added_tokens ?? []).filter((t) => t['special'] === true).map(({ id }) => id));
+    this.#specialIds = new Set((file.added_tokens ?? []).filter((t) => t.special).map(({ id }) => id));
     this.#whole = changesAtStart(file.normalizer);
     this.#unbroken = file.model.type === 'WordPiece';
     this.#checkIds(path, this.#templates.pair, config.type_vocab_size ?? Infinity);
@@ -162,8 +142,9 @@ export class TextTokenizer {
   ids(text: string, limit = Infinity): number[] {
     const all: number[] = [];
     const enough = this.#side === 'right' ? limit : Infinity;
-    for (const piece of this.#whole ? [text] : pieces(text, this.#unbroken)) {
-      for (const id of this.#encode(piece)) all.push(id);
+    const parts = this.#whole ? [text] : pieces(text, this.#unbroken || enough === Infinity);
+    for (const part of parts) {
+      for (const id of this.#encode(part, all.length === 0)) all.push(id);
       if (all.length > enough) break;
     }
     return all;
@@ -176,10 +157,10 @@ export class TextTokenizer {
     return this.#query.ids;
   }
 
-  #encode(text: string): readonly number[] {
+  #encode(text: string, first: boolean): readonly number[] {
     let ids: readonly number[];
     try {
-      ({ ids } = this.#tokenizer.encode(text, { add_special_tokens: false }));
+      ids = this.#pipeline.encode(text, first);
     } catch (error) {
       throw new FlatrankError(
         'ERR_TOKENIZER',
@@ -221,63 +202,17 @@ export class TextTokenizer {
   }
 }
 
-function construct(path: string, file: TokenizerFile, lowercase: boolean): Tokenizer {
-  const inner = file.normalizer ?? null;
-  const lowered = { type: 'Sequence', normalizers: [{ type: 'Lowercase' }, ...(inner ? [inner] : [])] };
+function construct(path: string, file: TokenizerFile, lowercase: boolean): TokenPipeline {
   try {
-    return new Tokenizer(
-      {
-        ...file,
-        added_tokens: file.added_tokens ?? [],
-        normalizer: lowercase && !lowercases(inner) ? lowered : inner,
-        pre_tokenizer: file.pre_tokenizer ?? null,
-        post_processor: null, // special tokens are put around after truncation
-        decoder: null,
-      },
-      {},
-    );
+    return new TokenPipeline(file, lowercase);
   } catch (error) {
     throw broken(path, error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Checks that the model has the token it uses for unknown words, and returns its id, if it wants one. */
-function checkUnknown(
-  path: string,
-  { model }: TokenizerFile,
-  required: (role: string, token: string) => number,
-): number | undefined {
-  if (Array.isArray(model.vocab)) {
-    const id = model.unk_id;
-    if (id == null || !(id >= 0 && id < model.vocab.length)) throw broken(path, 'it has no unknown token');
-    return id;
-  }
-  if (model.unk_token != null) return required('unknown token', model.unk_token);
-  if (model.type === 'WordPiece') throw broken(path, 'it has no unknown token');
-  return undefined;
-}
-
-interface NormalizerLike {
-  readonly type: string;
-  readonly [key: string]: unknown;
-}
-
-/** A normalizer and those inside it. */
-function flatten(normalizer: NormalizerLike | null | undefined): NormalizerLike[] {
-  if (!normalizer) return [];
-  const inner = normalizer['normalizers'];
-  return normalizer.type === 'Sequence' && Array.isArray(inner)
-    ? (inner as NormalizerLike[]).flatMap(flatten)
-    : [normalizer];
-}
-
-/** Only a normalizer of that name counts, as in sentence-transformers; lower-casing twice does no harm. */
-const lowercases = (normalizer: NormalizerLike | null): boolean =>
-  flatten(normalizer).some(({ type }) => type === 'Lowercase');
-
 /** Whether a normalizer treats the start of a text otherwise than its middle, so that a text must stay whole. */
-const changesAtStart = (normalizer: NormalizerLike | null | undefined): boolean =>
-  flatten(normalizer).some((n) => n.type === 'Prepend' || (n.type === 'Strip' && n['strip_left'] !== false));
+const changesAtStart = (normalizer: TokenizerFile['normalizer']): boolean =>
+  flatNormalizers(normalizer).some((n) => n.type === 'Prepend' || (n.type === 'Strip' && n.strip_left));
 
 function broken(path: string, why: string): FlatrankError {
   return new FlatrankError('ERR_TOKENIZER', `Expected ${path} to be a tokenizer this model can use but ${why}`);

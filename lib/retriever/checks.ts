@@ -1,4 +1,6 @@
 import { FlatrankError, checkInteger, describe, invalidArgument } from '../errors.js';
+import type { SplitTextOptions } from './passages.js';
+import { origin, type Origin } from './segment.js';
 import type { DocumentInput, RerankOptions, RetrieverCrossEncoder, RetrieverEncoder } from './types.js';
 
 /**
@@ -52,17 +54,42 @@ export function checkDocuments<M>(
 }
 
 /** Checks one document of an `add`: number `i` of the call. */
-export function checkDocument<M>(document: DocumentInput<M>, i: number): { id?: string; text: string; metadata?: M } {
+export function checkDocument<M>(
+  document: DocumentInput<M>,
+  i: number,
+): { id?: string; text: string; metadata?: M; [origin]?: Origin } {
   const name = `documents[${i}]`;
   if (typeof document === 'string') return { text: document };
   if (!isObject(document)) throw invalidArgument(name, 'a string or an object with `text`', document);
-  const { id, text, metadata } = document;
+  const { id, text, metadata, [origin]: from } = document as typeof document & { [origin]?: Origin };
   if (typeof text !== 'string') throw invalidArgument(`${name}.text`, 'a string', text);
   if (id !== undefined && typeof id !== 'string') throw invalidArgument(`${name}.id`, 'a string', id);
   if (id === '') throw invalidArgument(`${name}.id`, 'a string that is not empty', id);
   if (metadata !== undefined && (typeof metadata !== 'object' || metadata === null))
     throw invalidArgument(`${name}.metadata`, 'an object', metadata);
-  return { ...(id === undefined ? {} : { id }), text, ...(metadata === undefined ? {} : { metadata }) };
+  return {
+    ...(id === undefined ? {} : { id }),
+    text,
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(from === undefined ? {} : { [origin]: from }),
+  };
+}
+
+/** Checks that `value` is undefined or says how documents are split. */
+export function checkSplit(value: SplitTextOptions | undefined): void {
+  if (value === undefined) return;
+  const split = checkOptions(value, ['maxTokens', 'overlap']);
+  if (split.maxTokens !== undefined) checkInteger('split.maxTokens', split.maxTokens);
+  if (split.overlap !== undefined) checkInteger('split.overlap', split.overlap, 0);
+}
+
+/** The ids to remove: one, or a list, copied. */
+export function checkIds(ids: string | readonly string[]): string[] {
+  if (typeof ids === 'string') return [ids];
+  if (!Array.isArray(ids)) throw invalidArgument('ids', 'a string or an array of strings', ids);
+  for (const [i, id] of (ids as unknown[]).entries())
+    if (typeof id !== 'string') throw invalidArgument(`ids[${i}]`, 'a string', id);
+  return [...(ids as readonly string[])];
 }
 
 /** The queries of a search, copied, and whether there was one or a list. */

@@ -1,9 +1,12 @@
+export type { Filter, FilterCondition, FilterScalar } from './filter.js';
+export { splitText, type SplitTextOptions, type TextPassage } from './passages.js';
 export { Retriever } from './retriever.js';
 export type {
   RetrieverAddOptions,
   RetrieverAddResult,
   DocumentInput,
   Hit,
+  Passage,
   RerankOptions,
   RetrieveOptions,
   RetrieverCrossEncoder,
@@ -11,6 +14,7 @@ export type {
   RetrieverEncodeOptions,
   RetrieverEncoder,
   RetrieverMetric,
+  RetrieverOpenOptions,
   RetrieverOptions,
   RetrieverSearchOptions,
 } from './types.js';

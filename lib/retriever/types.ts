@@ -1,4 +1,7 @@
 import type { Matrix } from '../matrix.js';
+import type { ModelSource } from '../model/index.js';
+import type { Filter } from './filter.js';
+import type { SplitTextOptions } from './passages.js';
 
 /** Options that a {@link Retriever} hands to its bi-encoder. */
 export interface RetrieverEncodeOptions {
@@ -22,6 +25,15 @@ export interface RetrieverEncoder {
   encodeQuery(texts: readonly string[], options?: RetrieverEncodeOptions): Promise<Matrix>;
   /** Embeddings of documents (n, dimension). */
   encodeDocument(texts: readonly string[], options?: RetrieverEncodeOptions): Promise<Matrix>;
+  /** Names the model and everything its embeddings depend on: a store refuses another one. */
+  fingerprint?(): Promise<string>;
+  /** Where the model was loaded from: a store that is opened without an encoder loads it from there. */
+  readonly source?: ModelSource | undefined;
+  /** Tokens of a text that the model reads, at most, and its count of them: what splitting needs. */
+  readonly maxSeqLength?: number;
+  countTokens?(texts: readonly string[], options?: { signal?: AbortSignal }): Promise<Int32Array>;
+  /** The model's prompts by name: the one for documents counts as a part of them. */
+  readonly prompts?: Readonly<Record<string, string>>;
 }
 
 /** What a {@link Retriever} needs of a cross-encoder; `CrossEncoder` with one label has it. */
@@ -47,6 +59,15 @@ export interface RetrieverDocument<M> {
 /** A document to add: its text alone, or with an id and metadata. */
 export type DocumentInput<M> = string | { id?: string; text: string; metadata?: M };
 
+/** Which part of its document a hit is, where the document was split. */
+export interface Passage {
+  /** Its number in the document, from 0. */
+  index: number;
+  /** Where it begins and ends in the document's text, in UTF-16 units. */
+  start: number;
+  end: number;
+}
+
 /** A document found. Scores are higher for better ones. */
 export interface Hit<M> extends RetrieverDocument<M> {
   /** What the hits are ordered by: the retrieval score, or behind `rerank` the cross-encoder's logit + blend · it. */
@@ -55,6 +76,8 @@ export interface Hit<M> extends RetrieverDocument<M> {
   retrievalScore: number;
   /** The cross-encoder's logit, behind `rerank`. */
   rerankScore?: number;
+  /** Where the document was split: which passage of it this is, and `text` is the passage's. */
+  passage?: Passage;
 }
 
 /** Options of `Retriever.create`. */
@@ -68,8 +91,10 @@ export interface RetrieverOptions {
 
 /** Options of `Retriever.add`. */
 export interface RetrieverAddOptions {
-  /** What a document is whose id is there already: an error. */
-  onDuplicate?: 'error';
+  /** What a document is whose id is there already, or comes twice: an error (unless given), or the new one in its place. */
+  onDuplicate?: 'error' | 'replace';
+  /** Splits documents that are longer than the model reads into passages; hits say which one they are. */
+  split?: SplitTextOptions;
   /** The most tokens of a batch that the encoder runs. */
   batchTokens?: number;
   /** Called with documents encoded so far, and of how many where that is known. */
@@ -85,10 +110,22 @@ export interface RetrieverAddResult {
   truncated: number;
 }
 
+/** Options of `Retriever.open`. */
+export interface RetrieverOpenOptions {
+  /** The model the store was made with; loaded from where it was unless given, and then disposed with the Retriever. */
+  encoder?: RetrieverEncoder;
+  crossEncoder?: RetrieverCrossEncoder;
+  /** Refuses every change. Without it the first change takes the store's lock. */
+  readOnly?: boolean;
+  signal?: AbortSignal;
+}
+
 /** Options of `Retriever.search`. */
-export interface RetrieverSearchOptions {
+export interface RetrieverSearchOptions<M = Record<string, unknown>> {
   /** How many hits a query; 10 unless given. */
   k?: number;
+  /** Which documents are looked at, by their metadata; all unless given. */
+  filter?: Filter<M>;
   signal?: AbortSignal;
 }
 
@@ -102,7 +139,9 @@ export interface RerankOptions {
 }
 
 /** Options of `Retriever.retrieve`. */
-export interface RetrieveOptions {
+export interface RetrieveOptions<M = Record<string, unknown>> {
+  /** Which documents are looked at, by their metadata; all unless given. */
+  filter?: Filter<M>;
   /** How many candidates the bi-encoder finds; 30 unless given. */
   biK?: number;
   /** How many of them are kept behind the cross-encoder; 10 unless given. */

@@ -16,6 +16,9 @@ export interface TokenBatch {
 /** What a backend gives: token vectors ("hidden") or one row of class scores a text ("logits"). */
 export type BackendOutputKind = 'hidden' | 'logits';
 
+/** In which numbers a model computes its linear layers. */
+export type Precision = 'float32' | 'int8';
+
 /** Rows of `cols` values. Valid until the next `run` of the same backend. */
 export interface BackendOutput {
   /** (rows · cols), row-major. */

@@ -1,11 +1,10 @@
 /** Any transformer encoder exported to ONNX, run by onnxruntime on the calling thread: use it in a worker. */
-import type * as Onnxruntime from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FlatrankError } from '../errors.js';
-import { halfToFloat } from '../formats/safetensors.js';
+import { halfToFloat } from '../formats/widen.js';
 import type { Backend, BackendOutput, BackendOutputKind, TokenBatch } from './backend.js';
+import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
 
-type Ort = typeof Onnxruntime;
 type Feed = 'input_ids' | 'attention_mask' | 'token_type_ids' | 'position_ids';
 
 const feedNames: readonly Feed[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
@@ -46,24 +45,7 @@ export class OnnxBackend implements Backend {
    */
   static async load(file: string, o: OnnxBackendOptions): Promise<OnnxBackend> {
     const ort = await importOnnxruntime();
-    let session: InferenceSession;
-    try {
-      session = await ort.InferenceSession.create(file, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: o.threads,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        enableMemPattern: false, // shapes change with every batch; remembered plans only hold memory
-        logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-      });
-    } catch (error) {
-      throw new FlatrankError(
-        'ERR_BAD_FILE',
-        `Expected ${file} to be an ONNX model but onnxruntime says: ${text(error)}`,
-      );
-    }
+    const session = await createSession(ort, file, file, { threads: o.threads, optimization: 'all' });
     try {
       checkInputs(file, session);
       return new OnnxBackend(ort, session, chooseOutput(file, session, o.output), o);
@@ -88,7 +70,10 @@ export class OnnxBackend implements Backend {
     try {
       result = (await this.#session.run(feeds, [this.#outputName]))[this.#outputName];
     } catch (error) {
-      throw new FlatrankError('ERR_MODEL', `The model failed on a batch of ${count} x ${width} tokens: ${text(error)}`);
+      throw new FlatrankError(
+        'ERR_MODEL',
+        `The model failed on a batch of ${count} x ${width} tokens: ${textOf(error)}`,
+      );
     }
     const shape = this.output === 'hidden' ? [count, width] : [count];
     const cols = result?.dims.at(-1) ?? 0;
@@ -148,14 +133,6 @@ export class OnnxBackend implements Backend {
   }
 }
 
-async function importOnnxruntime(): Promise<Ort> {
-  try {
-    return await import('onnxruntime-node');
-  } catch (error) {
-    throw new FlatrankError('ERR_NATIVE', `onnxruntime-node could not be loaded: ${text(error)}`);
-  }
-}
-
 function checkInputs(file: string, { inputMetadata }: InferenceSession): void {
   for (const input of inputMetadata) {
     const known = (feedNames as readonly string[]).includes(input.name);
@@ -184,8 +161,4 @@ function chooseOutput(file: string, { outputMetadata }: InferenceSession, kind: 
 
 function describeValue(value: InferenceSession.ValueMetadata): string {
   return value.isTensor ? `${value.name}: ${value.type} (${value.shape.join(', ')})` : `${value.name}: not a tensor`;
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,8 +3,11 @@
 
 #include "addon/cancellation_wrap.h"
 #include "addon/environment.h"
+#include "addon/file_lock.h"
 #include "addon/flat_index_wrap.h"
 #include "addon/operations.h"
+#include "addon/search_together.h"
+#include "addon/training.h"
 #include "core/cpu.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
@@ -52,6 +55,13 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("pool", Napi::Function::New(env, PoolTokens, "pool"));
     exports.Set("mergeShards", Napi::Function::New(env, MergeShardResults, "mergeShards"));
     exports.Set("mergeRerank", Napi::Function::New(env, MergeRerankLists, "mergeRerank"));
+    exports.Set("searchTogether", Napi::Function::New(env, SearchTogether, "searchTogether"));
+    exports.Set("tryLock", Napi::Function::New(env, TryLock, "tryLock"));
+    exports.Set("adamw", Napi::Function::New(env, AdamWStepOf, "adamw"));
+    exports.Set("gradientNorm", Napi::Function::New(env, GradientNorm, "gradientNorm"));
+    exports.Set("accumulate", Napi::Function::New(env, AccumulateGradients, "accumulate"));
+    exports.Set("scatterAddRows", Napi::Function::New(env, ScatterRows, "scatterAddRows"));
+    exports.Set("dropoutMasks", Napi::Function::New(env, FillDropoutMasks, "dropoutMasks"));
     return exports;
   });
 }

@@ -27,12 +27,24 @@ template <typename T>
 constexpr napi_typedarray_type kArrayType = napi_float32_array;
 template <>
 inline constexpr napi_typedarray_type kArrayType<int32_t> = napi_int32_array;
+template <>
+inline constexpr napi_typedarray_type kArrayType<uint32_t> = napi_uint32_array;
+template <>
+inline constexpr napi_typedarray_type kArrayType<uint8_t> = napi_uint8_array;
+
+template <typename T>
+constexpr const char* kArrayName = "Float32Array";
+template <>
+inline constexpr const char* kArrayName<int32_t> = "Int32Array";
+template <>
+inline constexpr const char* kArrayName<uint32_t> = "Uint32Array";
+template <>
+inline constexpr const char* kArrayName<uint8_t> = "Uint8Array";
 
 template <typename T>
 View<T> ReadArray(const Napi::Value& value, const char* name) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != kArrayType<T>)
-    throw Error(kInvalidArgument, std::string("Expected `") + name + "` to be a " +
-                                      (kArrayType<T> == napi_float32_array ? "Float32Array" : "Int32Array"));
+    throw Error(kInvalidArgument, std::string("Expected `") + name + "` to be a " + kArrayName<T>);
   const auto array = value.As<Napi::TypedArrayOf<T>>();
   return {array.Data(), array.ElementLength()};
 }
@@ -57,9 +69,8 @@ Napi::TypedArrayOf<T> NewArray(Napi::Env env, size_t length) {
   constexpr size_t kLarge = size_t{64} << 20;
   if (length * sizeof(T) < kLarge) return Napi::TypedArrayOf<T>::New(env, length);
   // Where there is no memory, N-API ends the process but the constructor throws.
-  const char* constructor = kArrayType<T> == napi_float32_array ? "Float32Array" : "Int32Array";
   try {
-    const auto make = env.Global().Get(constructor).template As<Napi::Function>();
+    const auto make = env.Global().Get(kArrayName<T>).template As<Napi::Function>();
     return make.New({Napi::Number::New(env, static_cast<double>(length))}).template As<Napi::TypedArrayOf<T>>();
   } catch (const Napi::Error&) {
     throw std::bad_alloc();

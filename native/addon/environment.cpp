@@ -45,6 +45,11 @@ Napi::Promise Environment::Run(std::shared_ptr<Cancellation> cancellation, JobSp
   if (!cancellation) cancellation = std::make_shared<Cancellation>();
   auto job = std::make_shared<Job>(env_, std::move(cancellation), std::move(spec));
   const Napi::Promise promise = job->deferred.Promise();
+  if (job->spec.quick) {
+    Attempt(*job);
+    Settle(*job);
+    return promise;
+  }
   {
     std::lock_guard<std::mutex> lock(shared_->mutex);
     shared_->pending.insert(job);
@@ -54,18 +59,22 @@ Napi::Promise Environment::Run(std::shared_ptr<Cancellation> cancellation, JobSp
   return promise;
 }
 
+void Environment::Attempt(Job& job) {
+  try {
+    job.cancellation->ThrowIfCancelled();
+    job.spec.execute(*job.cancellation);
+  } catch (...) {
+    job.failure = std::current_exception();
+  }
+}
+
 void Environment::Execute(Shared& shared, const std::shared_ptr<Job>& job) {
   {
     std::lock_guard<std::mutex> lock(shared.mutex);
     if (shared.closing) return;
     job->started = true;
   }
-  try {
-    job->cancellation->ThrowIfCancelled();
-    job->spec.execute(*job->cancellation);
-  } catch (...) {
-    job->failure = std::current_exception();
-  }
+  Attempt(*job);
   std::lock_guard<std::mutex> lock(shared.mutex);
   shared.pending.erase(job);
   shared.finished.push_back(job);

@@ -27,6 +27,8 @@ struct JobSpec {
   std::function<void()> settled;
   // Objects kept alive until then.
   std::vector<Napi::ObjectReference> pins;
+  // It takes less time than handing it to another thread and back would: it runs at once, on the JavaScript thread.
+  bool quick = false;
 };
 
 class Environment {
@@ -59,6 +61,7 @@ class Environment {
     napi_threadsafe_function wake = nullptr;
   };
 
+  static void Attempt(Job& job);
   static void Execute(Shared& shared, const std::shared_ptr<Job>& job);
 
   Napi::Error MakeError(const char* code, const char* message);

@@ -18,6 +18,10 @@
 #endif
 #if defined(__linux__)
 #include <sched.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #endif
 
 namespace flatrank {
@@ -116,10 +120,19 @@ Isa BestIsa() {
   const bool avx2 = ymm && Bit(basic.ecx, 28) && Bit(basic.ecx, 12) && Bit(extended.ebx, 5);  // AVX, FMA, AVX2
   const bool avx512 = avx2 && zmm && Bit(extended.ebx, 16) && Bit(extended.ebx, 17) && Bit(extended.ebx, 30) &&
                       Bit(extended.ebx, 31);  // F, DQ, BW, VL
-  if (avx512) return Isa::kAvx512;
-  if (avx2) return Isa::kAvx2;
+  if (avx512) return Bit(extended.ecx, 11) ? Isa::kAvx512Vnni : Isa::kAvx512;
+  return avx2 ? Isa::kAvx2 : Isa::kScalar;
+#elif defined(__aarch64__)
+#if defined(__APPLE__)
+  return Isa::kNeonDot;  // every Apple processor with 64 bits that runs macOS
+#elif defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 ? Isa::kNeonDot : Isa::kNeon;
+#else
+  return Isa::kNeon;
 #endif
+#else
   return Isa::kScalar;
+#endif
 }
 
 int CpuLimit() {

@@ -4,7 +4,7 @@
 
 namespace flatrank {
 
-enum class Isa { kScalar, kAvx2, kAvx512 };
+enum class Isa { kScalar, kAvx2, kAvx512, kAvx512Vnni, kNeon, kNeonDot };
 
 // The best instruction set that both the processor and the operating system (saved register state) support.
 Isa BestIsa();

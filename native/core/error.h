@@ -23,6 +23,8 @@ inline constexpr char kNonFinite[] = "ERR_NON_FINITE";
 inline constexpr char kCapacity[] = "ERR_CAPACITY";
 inline constexpr char kOutOfMemory[] = "ERR_OUT_OF_MEMORY";
 inline constexpr char kDisposed[] = "ERR_DISPOSED";
+inline constexpr char kNotFound[] = "ERR_NOT_FOUND";
+inline constexpr char kBadFile[] = "ERR_BAD_FILE";
 inline constexpr char kCancelled[] = "ERR_CANCELLED";
 inline constexpr char kUnsupported[] = "ERR_UNSUPPORTED";
 

@@ -1,32 +1,48 @@
 #include "index/block.h"
 
-#include <new>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include <algorithm>
+#include <iterator>
 
 namespace flatrank {
 
-namespace {
+Block::Block(size_t row_capacity, size_t dimension)
+    : norm2_low(row_capacity),
+      norm_high(row_capacity),
+      dimension_(dimension),
+      capacity_(row_capacity),
+      owned_(std::make_unique<AlignedArray<float>>(row_capacity * dimension)),
+      rows_(reinterpret_cast<const std::byte*>(owned_->data())),
+      aligned_(true) {}
 
-constexpr size_t kCacheLine = 64;
-constexpr size_t kHugePage = size_t{1} << 21;
+Block::Block(std::shared_ptr<const MappedFile> file, uint64_t offset, size_t rows, size_t dimension)
+    : norm2_low(rows),
+      norm_high(rows),
+      dimension_(dimension),
+      capacity_(rows),
+      file_(std::move(file)),
+      rows_(file_->Range(offset, rows, dimension * sizeof(float))),
+      aligned_(reinterpret_cast<uintptr_t>(rows_) % alignof(float) == 0) {}
 
-std::align_val_t AlignmentFor(size_t bytes) {
-  return static_cast<std::align_val_t>(bytes >= 2 * kHugePage ? kHugePage : kCacheLine);
+Block::Block(std::shared_ptr<const MappedFile> file, uint64_t offset, size_t rows, size_t dimension,
+             MappableArray<float> low, MappableArray<float> high)
+    : norm2_low(std::move(low)),
+      norm_high(std::move(high)),
+      dimension_(dimension),
+      capacity_(rows),
+      file_(std::move(file)),
+      rows_(file_->Range(offset, rows, dimension * sizeof(float))),
+      aligned_(reinterpret_cast<uintptr_t>(rows_) % alignof(float) == 0) {}
+
+size_t Block::bytes(bool coded) const {
+  size_t bytes = norm2_low.bytes() + norm_high.bytes();
+  if (owned_) bytes += capacity_ * dimension_ * sizeof(float);
+  if (coded) bytes += codes->bytes();
+  return bytes;
 }
 
-}  // namespace
-
-void* AllocateAligned(size_t bytes) {
-  void* memory = ::operator new(bytes, AlignmentFor(bytes));
-#if defined(__linux__)
-  if (bytes >= 2 * kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-#endif
-  return memory;
+const Part& Snapshot::PartOf(size_t label) const {
+  return *std::prev(
+      std::upper_bound(parts.begin(), parts.end(), label, [](size_t row, const Part& p) { return row < p.first; }));
 }
-
-void FreeAligned(void* memory, size_t bytes) { ::operator delete(memory, AlignmentFor(bytes)); }
 
 }  // namespace flatrank

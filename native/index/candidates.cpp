@@ -3,51 +3,103 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/kernels.h"
+#include "index/bounds.h"
 
 namespace flatrank {
 
-void Refiner::Refine(Candidate& candidate) const {
-  if (candidate.refined) return;
-  const Kernels& kernels = ActiveKernels();
-  const double key = metric_ == Metric::kL2 ? kernels.exact_l2(candidate.row, query_, d_)
-                                            : -kernels.exact_dot(candidate.row, query_, d_);
-  candidate.lower = candidate.upper = key;
-  candidate.refined = true;
+// Selecting in a buffer of several k and cutting it at once beats a heap for every k.
+void Candidates::SelectUppers() {
+  if (uppers_.size() < k_) return;
+  const auto kth = uppers_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+  std::nth_element(uppers_.begin(), kth, uppers_.end(),
+                   [](const Upper& a, const Upper& b) { return a.upper < b.upper; });
+  Lower(kth->upper);
+  uppers_.resize(k_);
 }
 
-// Lowers the threshold to the k-th smallest upper bound and drops the rows beyond it. Selecting in a buffer of several
-// k and cutting it at once beats a heap for every k.
-void Candidates::Prune() {
-  if (items_.size() <= k_) return;
-  const auto kth = items_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-  std::nth_element(items_.begin(), kth, items_.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.upper < b.upper; });
-  threshold_ = std::min(threshold_, kth->upper);
-  std::erase_if(items_, [this](const Candidate& c) { return c.lower > threshold_; });
+void Candidates::PushExact(const Nearest& row) {
+  nearest_.push_back(row);
+  if (selects_ && nearest_.size() >= 2 * k_ + 64) KeepNearest();
 }
 
-void Candidates::RefineAll(const Refiner& refiner) {
-  for (Candidate& candidate : items_) {
-    if (!candidate.refined) ++refined_;
-    refiner.Refine(candidate);
+void Candidates::Learn(const Nearest* rows, size_t count) {
+  nearest_.insert(nearest_.end(), rows, rows + count);
+  KeepNearest();
+}
+
+void Candidates::Tighten(const Refiner& refiner) {
+  if (!selects_ || noted_ < tighten_at_ || uppers_.size() < k_) return;
+  noted_ = 0;
+  tighten_at_ *= 2;
+  SelectUppers();
+  float largest = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < uppers_.size(); ++i) {
+    if (i + 1 < uppers_.size() && !uppers_[i + 1].refined) refiner.Prefetch(uppers_[i + 1].label);
+    Upper& upper = uppers_[i];
+    if (!upper.refined) upper = {std::min(upper.upper, RoundUp(refiner.Key(upper.label))), upper.label, true};
+    largest = std::max(largest, upper.upper);
   }
-  std::sort(items_.begin(), items_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.lower < b.lower || (a.lower == b.lower && a.label < b.label);
-  });
-  if (items_.size() > k_) items_.resize(k_);
-  if (items_.size() == k_) threshold_ = std::min(threshold_, items_.back().upper);
+  Lower(largest);
+}
+
+void Candidates::Merge(Candidates& other) {
+  Lower(other.threshold_);
+  items_.insert(items_.end(), other.items_.begin(), other.items_.end());
+  uppers_.insert(uppers_.end(), other.uppers_.begin(), other.uppers_.end());
+  nearest_.insert(nearest_.end(), other.nearest_.begin(), other.nearest_.end());
+  other.items_ = {};
+  other.uppers_ = {};
+  other.nearest_ = {};
+}
+
+void Candidates::DropBeyondThreshold() {
+  std::erase_if(items_, [this](const Interval& row) { return row.lower > threshold_; });
 }
 
 void Candidates::Compact(const Refiner& refiner) {
-  Prune();
-  if (items_.size() > capacity_ / 2) RefineAll(refiner);
+  if (selects_) SelectUppers();
+  DropBeyondThreshold();
+  if (items_.size() <= room_ / 2) return;
+  if (!selects_ || 2 * room_ <= std::max(kMost, kMostPerK * k_)) {
+    room_ *= 2;
+  } else {
+    RefineAll(refiner);
+  }
 }
 
-std::vector<Candidate> Candidates::Take(const Refiner& refiner) {
-  Prune();
-  RefineAll(refiner);
-  return std::exchange(items_, {});
+void Candidates::RefineAll(const Refiner& refiner) {
+  refined_ += items_.size();
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (i + 1 < items_.size()) refiner.Prefetch(items_[i + 1].label);
+    nearest_.push_back({refiner.Key(items_[i].label), items_[i].label});
+  }
+  items_.clear();
+  KeepNearest();
+}
+
+void Candidates::KeepNearest() {
+  if (!selects_ || nearest_.size() < k_) return;
+  const auto kth = nearest_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+  std::nth_element(nearest_.begin(), kth, nearest_.end());
+  Lower(RoundUp(kth->key));
+  nearest_.resize(k_);
+}
+
+size_t Candidates::Take(std::vector<Interval>& intervals) {
+  if (selects_) SelectUppers();
+  KeepNearest();
+  DropBeyondThreshold();
+  intervals = std::exchange(items_, {});
+  if (!selects_ || intervals.size() <= 2 * k_) return intervals.size();
+  std::nth_element(intervals.begin(), intervals.begin() + static_cast<std::ptrdiff_t>(k_), intervals.end(),
+                   [](const Interval& a, const Interval& b) { return a.upper < b.upper; });
+  return k_;
+}
+
+std::vector<Nearest> Candidates::TakeNearest() {
+  KeepNearest();
+  std::sort(nearest_.begin(), nearest_.end());
+  return std::exchange(nearest_, {});
 }
 
 }  // namespace flatrank

@@ -1,6 +1,8 @@
 #include "index/fp32_scan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 namespace flatrank {
 
@@ -11,6 +13,10 @@ constexpr size_t kPanelBytes = size_t{192} << 10;  // half of the smallest L2 ca
 constexpr size_t kTileRows = 32;
 constexpr size_t kKeys = kMaxPanel * kTileRows;  // scratch on the stack, in L1
 constexpr size_t kMaxTileRows = 256;
+constexpr size_t kScratchValues = size_t{1} << 18;  // of rows that have to be copied to be aligned
+
+constexpr size_t kScatteredValues = size_t{6} << 10;  // of rows that lie apart: they stay in L1
+constexpr size_t kScatteredRows = 64;
 
 // With up to this many queries the scan waits for memory, so the dearer but far tighter form costs nothing.
 constexpr size_t kMemoryBound = 2;
@@ -23,16 +29,19 @@ constexpr double kRuleSlack = 0x1p-20;
 
 }  // namespace
 
-Fp32Scan::Fp32Scan(const Queries& queries, double max_norm2)
-    : queries_(queries), kernels_(ActiveKernels()), error_(queries.dimension, kernels_.lanes), norms_(queries.count) {
+Fp32Scan::Fp32Scan(const Queries& queries, int slots)
+    : queries_(queries),
+      kernels_(ActiveKernels()),
+      error_(queries.dimension, kernels_.lanes),
+      norms_(queries.count),
+      scratch_(static_cast<size_t>(slots)) {
   for (size_t j = 0; j < queries.count; ++j) {
     const double norm2 = kernels_.exact_dot(queries.row(j), queries.row(j), queries.dimension);
     QueryNorm& norm = norms_[j];
     norm.low2 = norm2 * (1 - error_.fp64_error);
     norm.high2 = norm2 * (1 + error_.fp64_error);
     norm.high = std::sqrt(norm.high2) * (1 + error_.fp64_error);
-    norm.safe = std::max(norm2, max_norm2) <= kMaxNorm2;
-    all_safe_ = all_safe_ && norm.safe;
+    largest_norm2_ = std::max(largest_norm2_, norm2);
   }
 }
 
@@ -41,7 +50,8 @@ size_t Fp32Scan::QueryPanel() const {
   return std::clamp(fitting / 6 * 6, size_t{6}, kMaxPanel);
 }
 
-SelectRule Fp32Scan::RuleFor(Form form, const QueryNorm& norm, double threshold) const {
+SelectRule Fp32Scan::RuleFor(Form form, const QueryNorm& norm, float bound) const {
+  const double threshold = static_cast<double>(bound);
   if (form == Form::kDifferences) {
     const double weight = (1 - kRuleSlack) / (1 + error_.difference_error);
     return {static_cast<float>(weight), 0, 0, RoundUp(threshold + error_.tiny)};
@@ -53,9 +63,9 @@ SelectRule Fp32Scan::RuleFor(Form form, const QueryNorm& norm, double threshold)
           RoundUp(threshold - norm.low2 + error_.fp64_error * (norm.high2 + std::abs(threshold)) + error_.tiny)};
 }
 
-Candidate Fp32Scan::CandidateFor(Form form, float key, const QueryNorm& norm, const Block& block, size_t row) const {
+Interval Fp32Scan::IntervalFor(Form form, float key, const QueryNorm& norm, const Part& part, size_t row) const {
   const double s = static_cast<double>(key);
-  const double norm_high = static_cast<double>(block.norm_high.data()[row]);
+  const double norm_high = static_cast<double>(part.block->norm_high.data()[row]);
   double lower, upper;
   if (form == Form::kDifferences) {
     lower = s / (1 + error_.difference_error) - error_.tiny;
@@ -68,11 +78,11 @@ Candidate Fp32Scan::CandidateFor(Form form, float key, const QueryNorm& norm, co
     } else {
       const double high2 = norm_high * norm_high;
       const double error = 2 * dot_error + error_.fp64_error * (high2 + norm.high2);
-      lower = static_cast<double>(block.norm2_low.data()[row]) + norm.low2 - 2 * s - error;
+      lower = static_cast<double>(part.block->norm2_low.data()[row]) + norm.low2 - 2 * s - error;
       upper = high2 + norm.high2 - 2 * s + error;
     }
   }
-  return {lower, upper, block.rows.data() + row * queries_.dimension, static_cast<int32_t>(block.first + row), false};
+  return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(part.first + row)};
 }
 
 // Expanding |x - q|^2 cancels where rows and query lie close together and far from the origin; the intervals are then
@@ -86,48 +96,117 @@ Fp32Scan::Form Fp32Scan::FormFor(const Candidates* collectors, size_t count) con
 }
 
 // Beyond the range in which the bounds hold, every row is given its defined key.
-void Fp32Scan::RefineAll(const Block& block, size_t begin, size_t end, size_t query, Candidates& collector) const {
-  const Refiner refiner = queries_.refiner(query);
-  for (size_t row = begin; row < end; ++row) {
-    Candidate candidate{0, 0, block.rows.data() + row * queries_.dimension, static_cast<int32_t>(block.first + row),
-                        false};
-    refiner.Refine(candidate);
-    if (candidate.lower <= collector.threshold()) collector.Push(candidate, refiner);
+void Fp32Scan::RefineAll(const RowRange& rows, size_t query, Candidates& collector, float* scratch) const {
+  const Refiner refiner = queries_.refiner(query, scratch);
+  for (size_t row = rows.begin; row < rows.end; ++row) {
+    const size_t label = rows.part->first + row;
+    if (!queries_.Wants(label)) continue;
+    const double key = refiner.KeyOf(rows.part->block->Rows(row, 1, scratch));
+    if (RoundDown(key) <= collector.threshold()) collector.PushExact({key, static_cast<uint32_t>(label)});
   }
 }
 
-void Fp32Scan::Run(const Block& block, size_t begin, size_t end, size_t first, size_t count,
-                   Candidates* collectors) const {
-  if (!all_safe_) {
-    for (size_t j = 0; j < count; ++j) RefineAll(block, begin, end, first + j, collectors[j]);
+// One way of rows past some queries.
+class Fp32Scan::Pass {
+ public:
+  Pass(const Fp32Scan& scan, const Part& part, size_t first, size_t count, Candidates* collectors, float* row_scratch)
+      : scan_(scan),
+        part_(part),
+        first_(first),
+        count_(count),
+        collectors_(collectors),
+        row_scratch_(row_scratch),
+        form_(scan.FormFor(collectors, count)) {
+    for (size_t j = 0; j < count; ++j)
+      rules_[j] = scan.RuleFor(form_, scan.norms_[first + j], collectors[j].threshold());
+  }
+
+  // rows (taken, d) with what is measured of them; row_of(i) is the row of the part that row i is.
+  template <typename RowOf>
+  void Take(const float* rows, const float* norm2_low, const float* norm_high, size_t taken, RowOf row_of) {
+    const Queries& queries = scan_.queries_;
+    const auto tile = form_ == Form::kDots ? scan_.kernels_.dot_tile : scan_.kernels_.l2_tile;
+    tile(rows, taken, queries.row(first_), count_, queries.dimension, keys_, taken);
+    for (size_t j = 0; j < count_; ++j) {
+      const float* key = keys_ + j * taken;
+      const size_t found = scan_.kernels_.select(key, norm2_low, norm_high, taken, rules_[j], hits_);
+      if (found == 0) continue;
+      const QueryNorm& norm = scan_.norms_[first_ + j];
+      Candidates& collector = collectors_[j];
+      const Refiner refiner = queries.refiner(first_ + j, row_scratch_);
+      const float before = collector.threshold();
+      for (size_t i = 0; i < found; ++i) {
+        const size_t row = row_of(hits_[i]);
+        if (!queries.Wants(part_.first + row)) continue;
+        const Interval interval = scan_.IntervalFor(form_, key[hits_[i]], norm, part_, row);
+        if (interval.lower <= collector.threshold()) collector.Push(interval, refiner);
+      }
+      if (collector.threshold() < before) rules_[j] = scan_.RuleFor(form_, norm, collector.threshold());
+    }
+  }
+
+ private:
+  const Fp32Scan& scan_;
+  const Part& part_;
+  const size_t first_, count_;
+  Candidates* const collectors_;
+  float* const row_scratch_;
+  const Form form_;
+  alignas(64) float keys_[kKeys];
+  uint32_t hits_[kMaxTileRows];
+  SelectRule rules_[kMaxPanel];
+};
+
+void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) {
+  const Part& part = *rows.part;
+  const Block& block = *part.block;
+  const size_t d = queries_.dimension;
+  size_t tile_rows = std::min(kMaxTileRows, kKeys / count / kTileRows * kTileRows);
+  std::vector<float>& scratch = scratch_[static_cast<size_t>(slot)];
+  if (!block.aligned()) {
+    tile_rows = std::min(tile_rows, kScratchValues / d + 1);
+    scratch.resize((tile_rows + 1) * d);
+  }
+  float* const row_scratch = scratch.data() + (block.aligned() ? 0 : tile_rows * d);
+  if (Overflows(part)) {
+    for (size_t j = 0; j < count; ++j) RefineAll(rows, first + j, collectors[j], row_scratch);
     return;
   }
-  const size_t d = queries_.dimension;
-  const Form form = FormFor(collectors, count);
-  const auto tile = form == Form::kDots ? kernels_.dot_tile : kernels_.l2_tile;
-  const size_t tile_rows = std::min(kMaxTileRows, kKeys / count / kTileRows * kTileRows);
+  Pass pass(*this, part, first, count, collectors, row_scratch);
+  for (size_t top = rows.begin; top < rows.end; top += tile_rows) {
+    const size_t taken = std::min(tile_rows, rows.end - top);
+    pass.Take(block.Rows(top, taken, scratch.data()), block.norm2_low.data() + top, block.norm_high.data() + top, taken,
+              [top](size_t i) { return top + i; });
+  }
+}
 
-  alignas(64) float keys[kKeys];
-  uint32_t hits[kMaxTileRows];
-  SelectRule rules[kMaxPanel];
-  for (size_t j = 0; j < count; ++j) rules[j] = RuleFor(form, norms_[first + j], collectors[j].threshold());
-
-  for (size_t top = begin; top < end; top += tile_rows) {
-    const size_t rows = std::min(tile_rows, end - top);
-    tile(block.rows.data() + top * d, rows, queries_.row(first), count, d, keys, tile_rows);
-    for (size_t j = 0; j < count; ++j) {
-      const float* key = keys + j * tile_rows;
-      const size_t found =
-          kernels_.select(key, block.norm2_low.data() + top, block.norm_high.data() + top, rows, rules[j], hits);
-      if (found == 0) continue;
-      const Refiner refiner = queries_.refiner(first + j);
-      const double before = collectors[j].threshold();
-      for (size_t i = 0; i < found; ++i) {
-        const Candidate candidate = CandidateFor(form, key[hits[i]], norms_[first + j], block, top + hits[i]);
-        if (candidate.lower <= collectors[j].threshold()) collectors[j].Push(candidate, refiner);
-      }
-      if (collectors[j].threshold() < before) rules[j] = RuleFor(form, norms_[first + j], collectors[j].threshold());
+// Rows that lie apart come from memory one by one: they are fetched some at a time, so that the processor waits for
+// many of them at once.
+void Fp32Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
+                            Candidates* collectors, int slot) {
+  const Block& block = *part.block;
+  const size_t d = queries_.dimension, at_once = std::clamp(kScatteredValues / d, size_t{1}, kScatteredRows);
+  std::vector<float>& scratch = scratch_[static_cast<size_t>(slot)];
+  scratch.resize(std::max(scratch.size(), (at_once + 1) * d));
+  float* const row_scratch = scratch.data() + at_once * d;
+  if (Overflows(part)) {
+    for (size_t j = 0; j < count; ++j)
+      for (size_t i = 0; i < n; ++i) RefineAll({&part, rows[i], rows[i] + 1}, first + j, collectors[j], row_scratch);
+    return;
+  }
+  float low[kScatteredRows], high[kScatteredRows];
+  Pass pass(*this, part, first, count, collectors, row_scratch);
+  for (size_t top = 0; top < n; top += at_once) {
+    const size_t taken = std::min(at_once, n - top);
+    for (size_t i = 0; i < taken; ++i) {
+      const size_t row = rows[top + i];
+      float* const to = scratch.data() + i * d;
+      const float* const from = block.Rows(row, 1, to);
+      if (from != to) std::memcpy(to, from, d * sizeof(float));
+      low[i] = block.norm2_low.data()[row];
+      high[i] = block.norm_high.data()[row];
     }
+    pass.Take(scratch.data(), low, high, taken, [rows, top](size_t i) { return size_t{rows[top + i]}; });
   }
 }
 

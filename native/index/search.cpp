@@ -1,79 +1,204 @@
 // Search: chunks of rows times panels of queries, handed out to the pool; then one merge and refinement a query.
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <limits>
+#include <string>
 
+#include "core/error.h"
 #include "core/thread_pool.h"
+#include "index/bounds.h"
 #include "index/flat_index.h"
-#include "index/fp32_scan.h"
+#include "index/int8_scan.h"
+#include "index/refine.h"
 
 namespace flatrank {
 
 namespace {
 
-constexpr size_t kChunkBytes = size_t{512} << 10;  // rows a task: they stay in the cache for all panels
-constexpr size_t kLeastChunkRows = 64;
+constexpr size_t kChunkBytes = size_t{512} << 10;  // a task's rows: they stay in the cache for all panels
+constexpr size_t kLeastChunkRows = 128;
 constexpr size_t kTasksPerThread = 8;
+constexpr size_t kQueriesAtOnce = 2048;
+constexpr size_t kMostBytes = size_t{256} << 20;  // of the candidates of a search: more queries wait for their turn
+constexpr double kBytesPerSecond = 20e9;          // read by a scan, where memory is the limit
+constexpr double kQueriesPerByte = 16;            // queries that take as long as reading the bytes they meet
+constexpr double kQuerySeconds = 2e-6;            // what a query costs beside the rows it meets
+constexpr double kWorthThread = 40e-6;            // seconds of work from which waking another thread pays
+constexpr size_t kScattered = 12;                 // of so many rows one is wanted: codes lie in panels of 16
+constexpr size_t kGap = 8;                        // rows between wanted ones that are cheaper scanned than skipped
 
-struct Chunk {
-  const Block* block;
-  size_t begin, end;
+// A task: rows that queries of one panel meet. Ordered so that tasks of one thread prepare a panel for a block once.
+struct Task {
+  RowRange rows;
+  size_t panel;
 };
 
-std::vector<Chunk> Divide(const Snapshot& snapshot, size_t row_bytes, size_t threads, size_t panels) {
-  // Small enough to balance the threads, large enough to be worth a task.
+std::vector<Task> Divide(const Queries& queries, size_t panels, size_t threads) {
+  const Snapshot& snapshot = *queries.snapshot;
   const size_t even = snapshot.rows * panels / (threads * kTasksPerThread) + 1;
-  const size_t rows = std::max(std::min(kChunkBytes / row_bytes, even), kLeastChunkRows);
-  std::vector<Chunk> chunks;
-  for (const auto& block : snapshot.blocks) {
-    const size_t visible = std::min(block->capacity, snapshot.rows - block->first);
-    for (size_t begin = 0; begin < visible; begin += rows)
-      chunks.push_back({block.get(), begin, std::min(begin + rows, visible)});
+  std::vector<Task> tasks;
+  for (const Part& part : snapshot.parts) {
+    const size_t row_bytes = queries.dimension * (part.coded > 0 ? 1 : sizeof(float));
+    const size_t rows = std::max(std::min(kChunkBytes / row_bytes, even), kLeastChunkRows) / kPanelRows * kPanelRows;
+    for (size_t panel = 0; panel < panels; ++panel)
+      for (size_t begin = 0; begin < part.rows; begin += rows)
+        tasks.push_back({{&part, begin, std::min(begin + rows, part.rows)}, panel});
   }
-  return chunks;
+  return tasks;
+}
+
+// Whether the wanted rows of `rows` are so few that they lie apart.
+bool IsScattered(const RowRange& rows, const Selection* selection) {
+  if (selection == nullptr) return false;
+  const size_t first = rows.part->first;
+  return selection->Count(first + rows.begin, first + rows.end) * kScattered < rows.end - rows.begin;
+}
+
+std::vector<uint32_t> WantedRows(const RowRange& rows, const Selection& selection) {
+  const size_t first = rows.part->first, end = first + rows.end;
+  std::vector<uint32_t> wanted;
+  for (size_t label = selection.Next(first + rows.begin, end); label < end; label = selection.Next(label + 1, end))
+    wanted.push_back(static_cast<uint32_t>(label - first));
+  return wanted;
+}
+
+// Calls body(rows) for the parts of `rows` that hold wanted ones.
+template <typename Body>
+void ForWanted(const RowRange& rows, const Selection* selection, Body body) {
+  if (selection == nullptr) {
+    body(rows);
+    return;
+  }
+  const size_t first = rows.part->first, end = first + rows.end;
+  for (size_t label = selection->Next(first + rows.begin, end); label < end;) {
+    size_t last = selection->NextOut(label, end), next = selection->Next(last, end);
+    while (next < end && next - last < kGap) {
+      last = selection->NextOut(next, end);
+      next = selection->Next(last, end);
+    }
+    body(RowRange{rows.part, label - first, last - first});
+    label = next;
+  }
+}
+
+// Collects the candidates of some queries and refines them; collectors (queries.count).
+std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, size_t k, float limit, int max_threads,
+                                const Cancellation& cancellation) {
+  ThreadPool& pool = ThreadPool::Shared();
+  const double worth = SearchSeconds(*queries.snapshot, queries.dimension, queries.count) / kWorthThread;
+  const int threads = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::clamp(max_threads, 1, pool.threads()));
+  Int8Scan scan(queries, space, k == Candidates::kAll ? 0 : k, threads);
+  const size_t panel = std::min(scan.QueryPanel(), queries.count), panels = (queries.count + panel - 1) / panel;
+  const std::vector<Task> tasks = Divide(queries, panels, static_cast<size_t>(threads));
+
+  // collectors[slot][query]; a slot's are made by the thread that uses them. Thresholds are shared as they fall.
+  std::vector<std::vector<Candidates>> collectors(static_cast<size_t>(threads));
+  std::vector<std::atomic<float>> thresholds(queries.count);
+  for (auto& threshold : thresholds) threshold.store(limit, std::memory_order_relaxed);
+  pool.ParallelFor(tasks.size(), threads, [&](size_t index, int slot) {
+    cancellation.ThrowIfCancelled();
+    auto& mine = collectors[static_cast<size_t>(slot)];
+    if (mine.empty()) mine.assign(queries.count, Candidates(k, limit));
+    const Task& task = tasks[index];
+    const size_t first = task.panel * panel, count = std::min(panel, queries.count - first);
+    for (size_t j = first; j < first + count; ++j) mine[j].Lower(thresholds[j].load(std::memory_order_relaxed));
+    const Part& part = *task.rows.part;
+    if (IsScattered(task.rows, queries.selection)) {
+      const std::vector<uint32_t> rows = WantedRows(task.rows, *queries.selection);
+      scan.RunScattered(part, rows.data(), rows.size(), first, count, mine.data() + first, slot);
+    } else {
+      ForWanted(task.rows, queries.selection,
+                [&](const RowRange& rows) { scan.Run(rows, first, count, mine.data() + first, slot); });
+    }
+    for (size_t j = first; j < first + count; ++j) {
+      float known = thresholds[j].load(std::memory_order_relaxed);
+      while (mine[j].threshold() < known && !thresholds[j].compare_exchange_weak(known, mine[j].threshold())) {
+      }
+    }
+  });
+
+  std::vector<Candidates> merged(queries.count, Candidates(k, limit));
+  for (auto& slot : collectors)
+    for (size_t j = 0; j < slot.size(); ++j) merged[j].Merge(slot[j]);
+  RefineCandidates(queries, 0, queries.count, merged.data(), threads, cancellation);
+  return merged;
+}
+
+// Calls body(first, collectors) for batches of queries.
+template <typename Body>
+void InBatches(const Snapshot& snapshot, const CodeSpace& space, const float* values, size_t nq, size_t k, float limit,
+               const SearchOptions& options, const Cancellation& cancellation, Body body) {
+  const size_t held =
+      Candidates::MostHeld(k, snapshot.rows) * sizeof(Interval) * static_cast<size_t>(ThreadPool::Shared().threads());
+  const size_t at_once = std::clamp(kMostBytes / std::max(held, size_t{1}), size_t{1}, kQueriesAtOnce);
+  for (size_t first = 0; first < nq; first += at_once) {
+    const Queries queries{values + first * space.dimension,
+                          std::min(at_once, nq - first),
+                          space.dimension,
+                          space.metric,
+                          &snapshot,
+                          options.selection};
+    std::vector<Candidates> collectors = Collect(queries, space, k, limit, options.max_threads, cancellation);
+    for (size_t j = 0; j < queries.count; ++j) body(first + j, collectors[j].TakeNearest());
+  }
 }
 
 }  // namespace
 
-void Search(const Snapshot& snapshot, Metric metric, size_t dimension, const float* queries, size_t nq, size_t k,
-            int max_threads, const Cancellation& cancellation, float* distances, int32_t* labels) {
-  CheckFinite("queries", queries, nq, dimension);
-  const float padding = std::numeric_limits<float>::infinity() * (metric == Metric::kL2 ? 1.0f : -1.0f);
-  std::fill(distances, distances + nq * k, padding);
+void CheckFinite(const char* name, const float* x, size_t n, size_t dimension) {
+  const size_t at = ActiveKernels().first_non_finite(x, n * dimension);
+  if (at == n * dimension) return;
+  const std::string value = std::isnan(x[at]) ? "NaN" : x[at] > 0 ? "Infinity" : "-Infinity";
+  throw Error(kNonFinite, std::string("Expected `") + name + "` to hold finite values but received " + value +
+                              " at row " + std::to_string(at / dimension) + ", column " +
+                              std::to_string(at % dimension));
+}
+
+double SearchSeconds(const Snapshot& snapshot, size_t dimension, size_t nq) {
+  double bytes = 0;
+  for (const Part& part : snapshot.parts)
+    bytes += static_cast<double>(dimension) *
+             (static_cast<double>(part.coded) + static_cast<double>((part.rows - part.coded) * sizeof(float)));
+  const double queries = static_cast<double>(nq);
+  return bytes / kBytesPerSecond * std::max(1.0, queries / kQueriesPerByte) + queries * kQuerySeconds;
+}
+
+void Search(const Snapshot& snapshot, const CodeSpace& space, const float* queries, size_t nq, size_t k,
+            const SearchOptions& options, const Cancellation& cancellation, float* distances, int32_t* labels) {
+  CheckFinite("queries", queries, nq, space.dimension);
+  const bool l2 = space.metric == Metric::kL2;
+  std::fill(distances, distances + nq * k, std::numeric_limits<float>::infinity() * (l2 ? 1.0f : -1.0f));
   std::fill(labels, labels + nq * k, -1);
-  const size_t found = std::min(k, snapshot.rows);
-  if (found == 0 || nq == 0) return;
+  const size_t available = options.selection ? options.selection->Count(0, snapshot.rows) : snapshot.rows;
+  const size_t wanted = std::min(k, available);
+  if (wanted == 0) return;
+  InBatches(snapshot, space, queries, nq, wanted, Candidates::kNone, options, cancellation,
+            [&](size_t j, const std::vector<Nearest>& nearest) {
+              for (size_t i = 0; i < nearest.size(); ++i) {
+                distances[j * k + i] = static_cast<float>(l2 ? nearest[i].key : -nearest[i].key);
+                labels[j * k + i] = static_cast<int32_t>(nearest[i].label);
+              }
+            });
+}
 
-  ThreadPool& pool = ThreadPool::Shared();
-  const int threads = std::clamp(max_threads, 1, pool.threads());
-  const Queries all{queries, nq, dimension, metric};
-  const Fp32Scan scan(all, snapshot.max_norm2);
-  const size_t panel = std::min(scan.QueryPanel(), nq), panels = (nq + panel - 1) / panel;
-  const std::vector<Chunk> chunks = Divide(snapshot, dimension * sizeof(float), static_cast<size_t>(threads), panels);
-
-  // collectors[slot][query]; a slot's are made by the thread that uses them.
-  std::vector<std::vector<Candidates>> collectors(static_cast<size_t>(threads));
-  pool.ParallelFor(chunks.size() * panels, threads, [&](size_t index, int slot) {
-    cancellation.ThrowIfCancelled();
-    auto& mine = collectors[static_cast<size_t>(slot)];
-    if (mine.empty()) mine.assign(nq, Candidates(found));
-    const Chunk& chunk = chunks[index / panels];
-    const size_t first = index % panels * panel, count = std::min(panel, nq - first);
-    scan.Run(*chunk.block, chunk.begin, chunk.end, first, count, mine.data() + first);
-  });
-
-  pool.ParallelFor(nq, threads, [&](size_t j, int) {
-    cancellation.ThrowIfCancelled();
-    const Refiner refiner = all.refiner(j);
-    Candidates nearest(found);
-    for (const auto& slot : collectors)
-      if (!slot.empty()) nearest.Merge(slot[j], refiner);
-    const std::vector<Candidate> taken = nearest.Take(refiner);
-    for (size_t i = 0; i < taken.size(); ++i) {
-      const double key = taken[i].lower;
-      distances[j * k + i] = static_cast<float>(metric == Metric::kL2 ? key : -key);
-      labels[j * k + i] = taken[i].label;
-    }
-  });
+RangeResult RangeSearch(const Snapshot& snapshot, const CodeSpace& space, const float* queries, size_t nq,
+                        double radius, const SearchOptions& options, const Cancellation& cancellation) {
+  CheckFinite("queries", queries, nq, space.dimension);
+  const bool l2 = space.metric == Metric::kL2;
+  const double limit = l2 ? radius : -radius;
+  RangeResult result;
+  result.limits.push_back(0);
+  InBatches(snapshot, space, queries, nq, Candidates::kAll, RoundUp(limit), options, cancellation,
+            [&](size_t, const std::vector<Nearest>& nearest) {
+              for (const Nearest& row : nearest) {
+                if (!(row.key < limit)) break;
+                result.distances.push_back(static_cast<float>(l2 ? row.key : -row.key));
+                result.labels.push_back(static_cast<int32_t>(row.label));
+              }
+              result.limits.push_back(result.labels.size());
+            });
+  return result;
 }
 
 }  // namespace flatrank

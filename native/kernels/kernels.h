@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/codes.h"
+
 namespace flatrank {
 
 // Coefficients of the linear function that select() holds against a threshold:
@@ -50,13 +52,19 @@ struct Kernels {
   void (*add)(float* acc, const float* x, size_t n);
   void (*max)(float* acc, const float* x, size_t n);
   void (*divide)(float* acc, float divisor, size_t n);
+
+  // The loops over int8 codes. What they compute depends on the table; the bounds made of it hold for each.
+  const CodeKernels* codes;
 };
 
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;  // also "avx512"
+extern const Kernels kNeonKernels;
+extern const Kernels kNeonDotKernels;  // also "neon"
 
-// The table for this machine, or the one that FLATRANK_ISA=scalar|avx2|avx512 names. Chosen at the first call.
+// The table for this machine, or the one that FLATRANK_ISA=scalar|avx2|avx512|neon names. Chosen at the first call.
 // Throws Error(kUnsupported) where FLATRANK_ISA names none, or one this machine cannot run.
 const Kernels& ActiveKernels();
 

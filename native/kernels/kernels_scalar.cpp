@@ -72,6 +72,6 @@ void Divide(float* acc, float divisor, size_t n) {
 }  // namespace
 
 const Kernels kScalarKernels = {"scalar",   kLanes,         DotTile, L2Tile, Select, Dot<double>,
-                                L2<double>, FirstNonFinite, Add,     Max,    Divide};
+                                L2<double>, FirstNonFinite, Add,     Max,    Divide, &kScalarCodes};
 
 }  // namespace flatrank

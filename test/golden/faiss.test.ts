@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { IndexFlatIP, IndexFlatL2, Matrix } from 'flatrank';
@@ -41,6 +42,20 @@ describe.each([
     }
     return sum;
   }
+
+  it.each([false, true])(
+    'reads the index file that faiss wrote, mapped: %s, and writes the same bytes',
+    async (mmap) => {
+      const file = path.join(goldenDirectory, `faiss-${name}.index`);
+      await using index = await Index.read(file, { mmap });
+      expect([index.ntotal, index.dimension]).toEqual([n, d]);
+      expect(index.reconstruct(n - 1)).toEqual(vectors.slice((n - 1) * d));
+      const copy = path.join(mkdtempSync(path.join(tmpdir(), 'flatrank-faiss-')), 'copy');
+      await index.write(copy);
+      expect(readFileSync(copy).equals(readFileSync(file))).toBe(true);
+      rmSync(path.dirname(copy), { recursive: true });
+    },
+  );
 
   it.each([1, nq])('%i queries at a time find the same rows at the same distances', async (batch) => {
     await using index = new Index(d);

@@ -2,15 +2,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { goldenDirectory as golden } from './golden-directory.js';
-import { readModelDirectory } from '../../dist/model/directory.js';
+import { encoderConfig, tokenizerConfig } from '../../dist/model/configs.js';
+import { readJson } from '../../dist/model/json-file.js';
 import { TextTokenizer } from '../../dist/model/tokenizer.js';
 
 const read = (name: string) => JSON.parse(readFileSync(join(golden, name), 'utf8'));
 const recorded = read('tokenize.json');
 
 async function tokenizerOf(directory: string): Promise<TextTokenizer> {
-  const { transformer, config, tokenizerConfig, lowercase } = await readModelDirectory(directory);
-  return TextTokenizer.load(transformer, { config, tokenizerConfig, lowercase });
+  const [config, settings] = await Promise.all([
+    readJson(join(directory, 'config.json'), encoderConfig),
+    readJson(join(directory, 'tokenizer_config.json'), tokenizerConfig),
+  ]);
+  return TextTokenizer.load(directory, { config, tokenizerConfig: settings, lowercase: false });
 }
 
 describe.each(Object.keys(recorded.models))('tokens of %s', (name) => {
@@ -39,6 +43,27 @@ describe.each(Object.keys(recorded.models))('tokens of %s', (name) => {
     const tokenizer = await loading;
     for (const text of recorded.texts)
       expect(tokenizer.single(text, expected.max_length).truncated).toBe(tokenizer.count(text) > expected.max_length);
+  });
+});
+
+const hasFamilies = existsSync(join(golden, 'families'));
+describe.skipIf(!hasFamilies)('tokens of the families (skipped unless FLATRANK_GOLDEN has them)', () => {
+  const recordedFamilies = hasFamilies ? read('families.json') : { encoders: {}, cross_encoders: {} };
+  const { texts, pairs, max_length: max } = recordedFamilies;
+
+  it.each(Object.keys(recordedFamilies.encoders))('%s', async (name) => {
+    const tokenizer = await tokenizerOf(join(golden, 'families', name));
+    const ids = texts.map((text: string) => tokenizer.single(text, max).ids);
+    expect(ids).toEqual(recordedFamilies.encoders[name].input_ids);
+  });
+
+  it.each(Object.keys(recordedFamilies.cross_encoders))('%s', async (name) => {
+    const tokenizer = await tokenizerOf(join(golden, 'families', name));
+    const recordedIds = recordedFamilies.cross_encoders[name].input_ids;
+    for (const [i, [a, b]] of pairs.entries()) {
+      const longest = Math.max(...recordedIds.map((ids: number[]) => ids.length));
+      expect((b === '' ? tokenizer.single(a, longest) : tokenizer.pair(a, b, longest)).ids).toEqual(recordedIds[i]);
+    }
   });
 });
 

@@ -2,67 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <limits>
 #include <thread>
 
 #include "check.h"
 #include "core/thread_pool.h"
-#include "data.h"
-#include "kernels/kernels.h"
+#include "reference.h"
 
 namespace flatrank::test {
-
-namespace {
-
-const Cancellation kNever;
-
-struct Found {
-  std::vector<float> distances;
-  std::vector<int32_t> labels;
-
-  bool operator==(const Found& other) const { return distances == other.distances && labels == other.labels; }
-};
-
-// In pieces of different sizes, so that they lie in several blocks.
-void Fill(FlatIndex& index, const Vectors& x) {
-  const size_t d = index.dimension(), n = x.size() / d;
-  for (size_t begin = 0, step = 1; begin < n; begin += step, step = step * 3 + 1) {
-    index.Stage(x.data() + begin * d, std::min(step, n - begin));
-    index.Commit(2, kNever);
-  }
-}
-
-Found SearchIndex(const FlatIndex& index, const float* q, size_t nq, size_t k, int threads) {
-  Found found{std::vector<float>(nq * k), std::vector<int32_t>(nq * k)};
-  Search(index.TakeSnapshot(), index.metric(), index.dimension(), q, nq, k, threads, kNever, found.distances.data(),
-         found.labels.data());
-  return found;
-}
-
-// The definition, without anything clever.
-Found BruteForce(const Vectors& x, const Vectors& q, size_t d, size_t k, Metric metric) {
-  const size_t n = x.size() / d, nq = q.size() / d;
-  const float padding = std::numeric_limits<float>::infinity() * (metric == Metric::kL2 ? 1.0f : -1.0f);
-  Found found{std::vector<float>(nq * k, padding), std::vector<int32_t>(nq * k, -1)};
-  for (size_t j = 0; j < nq; ++j) {
-    std::vector<std::pair<double, int32_t>> keys;
-    for (size_t i = 0; i < n; ++i) {
-      const float *row = x.data() + i * d, *query = q.data() + j * d;
-      keys.emplace_back(
-          metric == Metric::kL2 ? kScalarKernels.exact_l2(row, query, d) : -kScalarKernels.exact_dot(row, query, d),
-          static_cast<int32_t>(i));
-    }
-    std::sort(keys.begin(), keys.end());
-    for (size_t i = 0; i < std::min(k, n); ++i) {
-      found.distances[j * k + i] = static_cast<float>(metric == Metric::kL2 ? keys[i].first : -keys[i].first);
-      found.labels[j * k + i] = keys[i].second;
-    }
-  }
-  return found;
-}
-
-}  // namespace
 
 TEST(IndexSearchIsTheDefinition) {
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct})
@@ -71,7 +18,7 @@ TEST(IndexSearchIsTheDefinition) {
         const Vectors x = Make(kind, n, d, 21);
         Vectors q = Make(kind, 9, d, 22);
         std::copy_n(x.begin(), d, q.begin());  // one query is a row
-        FlatIndex index(d, metric);
+        TestIndex index(d, metric, true);
         Fill(index, x);
         CHECK(index.ntotal() == n);
         for (const size_t k : {size_t{1}, size_t{10}, n + 3}) {
@@ -95,7 +42,7 @@ TEST(IndexSearchOfManyQueriesInPanels) {
     const size_t d = 40, n = 3000, nq = 300;
     const Vectors x = Make(kind, n, d, 23), q = Make(kind, nq, d, 24);
     for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
-      FlatIndex index(d, metric);
+      TestIndex index(d, metric, true);
       Fill(index, x);
       CHECK(SearchIndex(index, q.data(), nq, 100, 2) == BruteForce(x, q, d, 100, metric));
     }
@@ -109,7 +56,7 @@ TEST(IndexMixedScalesInOneIndex) {
   const Vectors q = Gaussian(5, d, 26);
   std::fill_n(x.begin() + 100 * d, d, 3e38f);
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
-    FlatIndex index(d, metric);
+    TestIndex index(d, metric, true);
     Fill(index, x);
     CHECK(SearchIndex(index, q.data(), 5, n, 2) == BruteForce(x, q, d, n, metric));
   }
@@ -118,7 +65,7 @@ TEST(IndexMixedScalesInOneIndex) {
 TEST(IndexStagedRowsAreInvisibleUntilCommitted) {
   const size_t d = 4;
   const Vectors x = Gaussian(10, d, 27);
-  FlatIndex index(d, Metric::kL2);
+  TestIndex index(d, Metric::kL2, true);
   index.Stage(x.data(), 10);
   CHECK(index.ntotal() == 0);
   CHECK(SearchIndex(index, x.data(), 1, 1, 1).labels[0] == -1);
@@ -134,7 +81,7 @@ TEST(IndexRefusesNonFiniteRowsAndNamesTheFirst) {
   Vectors x = Gaussian(n, d, 28);
   x[4000 * d + 3] = std::numeric_limits<float>::infinity();
   x[3000 * d + 5] = std::numeric_limits<float>::quiet_NaN();
-  FlatIndex index(d, Metric::kL2);
+  TestIndex index(d, Metric::kL2, true);
   index.Stage(x.data(), n);
   std::string message;
   try {
@@ -147,19 +94,19 @@ TEST(IndexRefusesNonFiniteRowsAndNamesTheFirst) {
   CHECK(index.ntotal() == 0);
   std::vector<float> distances(1);
   std::vector<int32_t> labels(1);
-  CHECK_THROWS("ERR_NON_FINITE", Search(index.TakeSnapshot(), Metric::kL2, d, x.data() + 3000 * d, 1, 1, 1, kNever,
+  CHECK_THROWS("ERR_NON_FINITE", Search(index.TakeSnapshot(), index.space(), x.data() + 3000 * d, 1, 1, {}, kNever,
                                         distances.data(), labels.data()));
 }
 
 TEST(IndexRefusesImpossibleDimensions) {
-  CHECK_THROWS("ERR_INVALID_ARGUMENT", FlatIndex(0, Metric::kL2));
-  CHECK_THROWS("ERR_INVALID_ARGUMENT", FlatIndex(FlatIndex::kMaxDimension + 1, Metric::kL2));
+  CHECK_THROWS("ERR_INVALID_ARGUMENT", FlatIndex(0, Metric::kL2, true));
+  CHECK_THROWS("ERR_INVALID_ARGUMENT", FlatIndex(FlatIndex::kMaxDimension + 1, Metric::kL2, true));
 }
 
 TEST(IndexCancelledWorkStops) {
   const size_t d = 8, n = 5000;
   const Vectors x = Gaussian(n, d, 29);
-  FlatIndex index(d, Metric::kL2);
+  TestIndex index(d, Metric::kL2, true);
   Cancellation cancelled;
   cancelled.Cancel();
   index.Stage(x.data(), n);
@@ -168,14 +115,14 @@ TEST(IndexCancelledWorkStops) {
   Fill(index, x);
   std::vector<float> distances(10);
   std::vector<int32_t> labels(10);
-  CHECK_THROWS("ERR_CANCELLED", Search(index.TakeSnapshot(), Metric::kL2, d, x.data(), 1, 10, 2, cancelled,
+  CHECK_THROWS("ERR_CANCELLED", Search(index.TakeSnapshot(), index.space(), x.data(), 1, 10, {nullptr, 2}, cancelled,
                                        distances.data(), labels.data()));
 }
 
 TEST(IndexSearchesSeeWholeAdditionsWhileRowsAreAdded) {
   // Every addition is ten equal rows; a search that sees some of them must see all ten.
   const size_t d = 12, additions = 150, group = 10;
-  FlatIndex index(d, Metric::kL2);
+  TestIndex index(d, Metric::kL2, true);
   std::atomic<bool> done{false};
   std::atomic<size_t> searches{0};
   const auto search = [&] {
@@ -187,7 +134,7 @@ TEST(IndexSearchesSeeWholeAdditionsWhileRowsAreAdded) {
       const size_t k = additions * group;
       std::vector<float> distances(k);
       std::vector<int32_t> labels(k);
-      Search(snapshot, Metric::kL2, d, q.data(), 1, k, 2, kNever, distances.data(), labels.data());
+      Search(snapshot, index.space(), q.data(), 1, k, {nullptr, 2}, kNever, distances.data(), labels.data());
       CHECK(std::count_if(labels.begin(), labels.end(), [](int32_t l) { return l >= 0; }) ==
             static_cast<std::ptrdiff_t>(snapshot.rows));
       ++searches;
@@ -212,14 +159,14 @@ TEST(IndexSearchesSeeWholeAdditionsWhileRowsAreAdded) {
 TEST(IndexResetLeavesRunningSnapshotsAlone) {
   const size_t d = 8;
   const Vectors x = Gaussian(100, d, 30);
-  FlatIndex index(d, Metric::kL2);
+  TestIndex index(d, Metric::kL2, true);
   Fill(index, x);
   const Snapshot snapshot = index.TakeSnapshot();
   index.Reset();
   CHECK(index.ntotal() == 0);
   std::vector<float> distances(1);
   std::vector<int32_t> labels(1);
-  Search(snapshot, Metric::kL2, d, x.data() + 42 * d, 1, 1, 1, kNever, distances.data(), labels.data());
+  Search(snapshot, index.space(), x.data() + 42 * d, 1, 1, {}, kNever, distances.data(), labels.data());
   CHECK(labels[0] == 42 && distances[0] == 0);
   Fill(index, x);
   CHECK(index.ntotal() == 100);

@@ -13,7 +13,7 @@ namespace {
 
 std::vector<const Kernels*> Available() {
   std::vector<const Kernels*> tables;
-  for (const char* name : {"scalar", "avx2", "avx512"})
+  for (const char* name : {"scalar", "avx2", "avx512", "neon"})
     if (const Kernels* table = KernelsNamed(name)) tables.push_back(table);
   return tables;
 }

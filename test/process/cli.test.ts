@@ -11,6 +11,7 @@ import { scratchFolder } from './run.js';
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const model = path.join(goldenDirectory, 'models/tiny-bert');
 const crossModel = path.join(goldenDirectory, 'models/tiny-bert-cross');
+const otherModel = path.join(goldenDirectory, 'models/tiny-roberta');
 const folder = scratchFolder();
 
 const records = [
@@ -122,6 +123,112 @@ describe('flatrank encode', () => {
   });
 });
 
+describe('flatrank index, info, and search over a store', () => {
+  const write = (...lines: object[]): void => {
+    writeFileSync(path.join(folder, 'kept.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
+  };
+  const index = async (...more: string[]): Promise<Record<string, number>> => {
+    const { code, stdout, stderr } = await flatrank(
+      'index',
+      'kept.jsonl',
+      ...more,
+      '-m',
+      model,
+      '--out',
+      'a.store',
+      '--json',
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    const { documents, encoded, unchanged, removed, size } = JSON.parse(stdout);
+    return { documents, encoded, unchanged, removed, size };
+  };
+
+  it('encodes what changed, and removes what vanished', async () => {
+    write(
+      { id: 'a', text: 'the river', lang: 'en' },
+      { id: 'b', text: 'the bridge' },
+      { id: 'c', text: '강', lang: 'ko' },
+    );
+    expect(await index('guide.md')).toEqual({ documents: 5, encoded: 5, unchanged: 0, removed: 0, size: 5 });
+    expect(await index('guide.md')).toEqual({ documents: 5, encoded: 0, unchanged: 5, removed: 0, size: 5 });
+    // A text, a field of metadata, one that is gone, one that is new; the other file is not spoken of.
+    write(
+      { id: 'a', text: 'the deep river', lang: 'en' },
+      { id: 'c', text: '강', lang: 'kr' },
+      { id: 'd', text: 'new' },
+    );
+    expect(await index()).toEqual({ documents: 3, encoded: 3, unchanged: 0, removed: 1, size: 5 });
+    expect(await index()).toEqual({ documents: 3, encoded: 0, unchanged: 3, removed: 0, size: 5 });
+    const plain = await flatrank('index', 'kept.jsonl', '-m', model, '--out', 'a.store');
+    expect(plain.stdout).toBe('3 documents: 0 encoded, 3 unchanged, 0 removed; 5 in a.store\n');
+  });
+
+  it('answers with the model that the store names', async () => {
+    const { code, stdout, stderr } = await flatrank('search', 'a.store', 'the deep river', '-k', '2', '--json');
+    expect([code, stderr]).toEqual([0, '']);
+    const { question, documents, hits } = JSON.parse(stdout);
+    expect([question, documents, hits.length]).toEqual(['the deep river', 5, 2]);
+    expect(hits[0]).toMatchObject({ rank: 1, id: 'a', text: 'the deep river', metadata: { lang: 'en' } });
+    const filtered = await flatrank('search', 'a.store', 'x', '--where', '{"lang": {"in": ["kr"]}}', '--json');
+    expect(JSON.parse(filtered.stdout).hits.map(({ id }: { id: string }) => id)).toEqual(['c']);
+    const reranked = await flatrank('search', 'a.store', 'x', '-m', model, '-r', crossModel, '-k', '1', '--json');
+    expect(JSON.parse(reranked.stdout).hits).toMatchObject([{ rerankScore: expect.any(Number) }]);
+    const people = await flatrank('search', 'a.store', 'the deep river', '-k', '1');
+    expect(people.stdout).toMatch(/^ 1\. \d\.\d{4} {2}a\n/);
+  });
+
+  it('tells what a store holds', async () => {
+    const { stdout } = await flatrank('info', 'a.store', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      documents: 5,
+      rows: 5,
+      dimension: 32,
+      metric: 'cosine',
+      model: { fingerprint: expect.stringMatching(/^sha256:[0-9a-f]{64}$/), source: { model } },
+    });
+    const people = await flatrank('info', 'a.store');
+    expect(people.stdout).toMatch(/^documents +5$/m);
+    expect(people.stdout).toMatch(/^fingerprint +sha256:/m);
+  });
+
+  it('splits long records, with overlap', async () => {
+    const text = Array.from({ length: 300 }, (_, i) => `word ${i}.`).join(' ');
+    writeFileSync(path.join(folder, 'long.jsonl'), JSON.stringify({ id: 'long', text }));
+    await flatrank('index', 'long.jsonl', '-m', model, '--out', 'long.store', '--overlap', '8');
+    const { rows, documents } = JSON.parse((await flatrank('info', 'long.store', '--json')).stdout);
+    expect([documents, rows > 3]).toEqual([1, true]);
+    const { stdout } = await flatrank('search', 'long.store', 'word 200', '-k', '1', '--json');
+    const [{ id, passage, text: found }] = JSON.parse(stdout).hits;
+    expect([id, text.slice(passage.start, passage.end)]).toEqual(['long', found]);
+    const again = await flatrank('index', 'long.jsonl', '-m', model, '--out', 'long.store', '--overlap', '8', '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ encoded: 0, unchanged: 1 });
+  });
+
+  it.each([
+    ['no store there', ['info', 'none.store'], 1, /none\.store.*ERR_NOT_FOUND/],
+    ['no store to search', ['search', 'none.store', 'question'], 2, /none\.store is no store/],
+    ['two questions', ['search', 'a.store', 'one', 'two'], 2, /one question/],
+    ['a filter that is no JSON', ['search', 'a.store', 'q', '--where', '{lang'], 2, /JSON/],
+    [
+      'a filter that is none',
+      ['search', 'a.store', 'q', '--where', '{"lang": {"near": 1}}'],
+      1,
+      /near.*ERR_INVALID_ARGUMENT/,
+    ],
+    ['another model', ['index', 'kept.jsonl', '-m', otherModel, '--out', 'a.store'], 1, /sha256:.*ERR_MODEL_MISMATCH/],
+    [
+      'an id twice',
+      ['index', 'kept.jsonl', 'docs.jsonl', 'docs.jsonl.gz', '-m', model, '--out', 'b.store'],
+      1,
+      /first.*ERR_DUPLICATE_ID/,
+    ],
+  ])('%s', async (_, args, expected, message) => {
+    const { code, stderr } = await flatrank(...args);
+    expect(code).toBe(expected);
+    expect(stderr).toMatch(message);
+  });
+});
+
 describe('exit codes', () => {
   it.each([
     ['no command', []],
@@ -151,7 +258,7 @@ describe('exit codes', () => {
 
   it('0 for help, which names every option', async () => {
     for (const [args, words] of [
-      [['--help'], ['search', 'encode', 'Examples']],
+      [['--help'], ['search', 'index', 'info', 'encode', 'Examples']],
       [
         ['search', '--help'],
         ['--model', '--rerank', '-k', '--json', '--text', '--id', 'Exit codes'],

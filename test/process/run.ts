@@ -29,7 +29,7 @@ export function programRunner(
     writeFileSync(file, prelude + body);
     try {
       const { stdout } = await promisify(execFile)(process.execPath, [...flags, file], {
-        env: { ...process.env, ...env },
+        env: { ...process.env, FLATRANK_MODEL: undefined, ...env }, // a model that a caller's shell names is not the test's
         timeout: 60_000,
       });
       return stdout.trim();

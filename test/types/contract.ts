@@ -1,15 +1,26 @@
 /** The public surface as its users write it: compiled, never run. */
 import {
+  BinaryCrossEntropyLoss,
+  CoSENTLoss,
+  CosineSimilarityLoss,
   CrossEncoder,
   FlatrankError,
   IndexFlatIP,
   IndexFlatL2,
+  MatryoshkaLoss,
   Matrix,
+  MultipleNegativesRankingLoss,
   Retriever,
   SentenceTransformer,
   errorCodes,
+  splitText,
+  type Filter,
+  fit,
+  mineHardNegatives,
+  type FitReport,
   type FlatrankErrorCode,
   type Hit,
+  type InputExample,
   type Pooling,
 } from 'flatrank';
 import { expectTypeOf } from 'vitest';
@@ -74,6 +85,43 @@ export async function retrieval(encoder: SentenceTransformer, crossEncoder: Cros
   await retriever.dispose();
 }
 
+export async function stores(encoder: SentenceTransformer, pages: AsyncIterable<string>): Promise<void> {
+  interface Page {
+    url: string;
+    year?: number;
+    tags: readonly string[];
+    lang: 'ko' | 'en' | null;
+    nested: { deep: number };
+  }
+  await using retriever = await Retriever.open<Page>('dir', { encoder, readOnly: true });
+  await retriever.add([{ id: 'a', text: 'text' }], { onDuplicate: 'replace', split: { maxTokens: 128, overlap: 16 } });
+  await retriever.add(pages);
+  expectTypeOf(await retriever.remove(['a', 'b'])).toEqualTypeOf<{ removed: number }>();
+  await retriever.save('other');
+  await retriever.compact();
+  expectTypeOf(await retriever.refresh()).toEqualTypeOf<boolean>();
+  for await (const { id, metadata } of retriever.documents())
+    expectTypeOf([id, metadata.url]).toEqualTypeOf<string[]>();
+  const filter: Filter<Page> = {
+    and: [{ lang: 'ko', year: { gte: 2020, lt: 2030 } }, { or: [{ tags: 'a' }, { tags: { in: ['b', 'c'] } }] }],
+  };
+  const [hit] = await retriever.search('question', { k: 3, filter });
+  expectTypeOf(hit?.passage?.start).toEqualTypeOf<number | undefined>();
+  await retriever.retrieve('question', { filter: { not: { lang: null } } });
+  await retriever.search('question', { filter: { nested: { exists: true } } });
+  // @ts-expect-error another type than the field has
+  await retriever.search('question', { filter: { year: '2020' } });
+  // @ts-expect-error a value that the field never has
+  await retriever.search('question', { filter: { lang: { in: ['fr'] } } });
+  // @ts-expect-error a field that is not there
+  await retriever.search('question', { filter: { path: 'x' } });
+  const loose: Filter = { anything: { ne: 5 }, other: true };
+  const untyped = await Retriever.open('dir');
+  await untyped.search(['a', 'b'], { filter: loose });
+  expectTypeOf(await splitText('text', encoder, { overlap: 2 })).toExtend<{ text: string; index: number }[]>();
+  expectTypeOf(await encoder.fingerprint()).toEqualTypeOf<string>();
+}
+
 export function errors(error: unknown): string {
   if (!(error instanceof FlatrankError)) return '';
   const code: FlatrankErrorCode = error.code;
@@ -84,3 +132,28 @@ export function errors(error: unknown): string {
 
 // @ts-expect-error a pair has two texts
 export const broken = (cross: CrossEncoder): Promise<Float32Array> => cross.predict([['only one']]);
+
+export async function training(encoder: SentenceTransformer, cross: CrossEncoder): Promise<void> {
+  const examples: InputExample[] = [{ texts: ['question', 'context'], label: 1 }];
+  const report = await fit(encoder, {
+    objectives: [
+      { examples, loss: new MultipleNegativesRankingLoss({ scale: 20 }) },
+      { examples, loss: new MatryoshkaLoss(new CoSENTLoss(), { dimensions: [64, 32] }) },
+    ],
+    evaluator: { evaluate: async (model) => (await model.encode('text')).length },
+    epochs: 1,
+    batchSize: 16,
+    evaluationSteps: 100,
+    warmupSteps: 10,
+    outputPath: 'tuned',
+    onProgress: ({ loss, learningRate, tokensPerSecond, secondsLeft }) => {
+      expectTypeOf([loss, learningRate, tokensPerSecond, secondsLeft]).toEqualTypeOf<number[]>();
+    },
+  });
+  expectTypeOf(report).toEqualTypeOf<FitReport>();
+  await fit(cross, { objectives: [{ examples }, { examples, loss: new BinaryCrossEntropyLoss({ posWeight: 2 }) }] });
+  // @ts-expect-error a loss of the other kind of model
+  await fit(cross, { objectives: [{ examples, loss: new CosineSimilarityLoss() }] });
+  const mined = await mineHardNegatives(encoder, examples, { rangeMin: 1, rangeMax: 30, margin: 0.1, perQuery: 2 });
+  expectTypeOf(mined).toEqualTypeOf<InputExample[]>();
+}

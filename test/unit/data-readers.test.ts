@@ -1,36 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { join } from 'node:path';
 import { FlatrankError, readCsv, readDocuments, readJsonl, readText } from 'flatrank';
-import { afterAll, describe, expect, test } from 'vitest';
-
-const folder = mkdtempSync(join(tmpdir(), 'flatrank-data-'));
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
-
-function file(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return path;
-}
-
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const values: T[] = [];
-  for await (const value of source) values.push(value);
-  return values;
-}
-
-/** The error that reading ends with: code and message, with the path of the file as `FILE`. */
-async function failure(source: AsyncIterable<unknown>, path: string): Promise<string> {
-  const error: unknown = await all(source).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof FlatrankError)) throw new Error(`no FlatrankError: ${String(error)}`);
-  return `${error.code} ${error.message.replaceAll(path, 'FILE')}`;
-}
+import { describe, expect, test } from 'vitest';
+import { all, failure, file, folder } from './data-files.js';
 
 describe('readJsonl', () => {
   test('reads objects with their lines: byte order mark, CRLF, blank lines, no last line end', async () => {
@@ -110,7 +82,7 @@ describe('files that are not what their name says', () => {
     expect(await failure(readDocuments(missing), missing)).toMatch(/^ERR_NOT_FOUND Expected FILE to be a file/);
     const unknown = file('table.xlsx', 'x');
     expect(await failure(readDocuments(unknown), unknown)).toBe(
-      'ERR_UNSUPPORTED Expected FILE to end in one of .jsonl .ndjson .csv .tsv .txt .md .markdown (or one of these and .gz)',
+      'ERR_UNSUPPORTED Expected FILE to end in one of .jsonl .ndjson .json .csv .tsv .parquet .txt .md .markdown (or one of these and .gz)',
     );
     expect(await failure(readDocuments(7 as unknown as string), '?')).toMatch(/^ERR_INVALID_ARGUMENT Expected `path`/);
   });

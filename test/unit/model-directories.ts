@@ -12,6 +12,16 @@ export async function copyOf(name: string): Promise<string> {
   return directory;
 }
 
+/** What a model directory may hold its weights in. */
+export const modelKinds = ['checkpoint', 'onnx'] as const;
+
+/** As {@link copyOf}, without the other kind of weights. */
+export async function copyWithOnly(name: string, kind: (typeof modelKinds)[number]): Promise<string> {
+  const directory = await copyOf(name);
+  await rm(join(directory, kind === 'onnx' ? 'model.safetensors' : 'onnx'), { recursive: true });
+  return directory;
+}
+
 /** Changes a JSON file of a model directory. */
 export async function edit(directory: string, name: string, change: (json: any) => unknown): Promise<void> {
   const path = join(directory, name);

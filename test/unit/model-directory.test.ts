@@ -2,13 +2,13 @@ import { truncate, readFile, rm, writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { describe, expect, it } from 'vitest';
-import { copyOf, edit, expectCode, safetensors } from './model-directories.js';
+import { copyOf, copyWithOnly, edit, expectCode, safetensors } from './model-directories.js';
 
 const load = (directory: string, o = {}): Promise<SentenceTransformer> => SentenceTransformer.load(directory, o);
 
 describe('a directory', () => {
   it('that is not there, or is a file', async () => {
-    await expectCode(load('no/such'), 'ERR_NOT_FOUND', /no\/such.*Hub/);
+    await expectCode(load('no/such'), 'ERR_NOT_FOUND', /Hub.*no\/such/);
     await expectCode(load('/no/such/directory/at/all'), 'ERR_NOT_FOUND', /dirOrHubId/);
     await expectCode(load('package.json'), 'ERR_NOT_FOUND');
     await expectCode(CrossEncoder.load('no/such'), 'ERR_NOT_FOUND');
@@ -30,16 +30,39 @@ describe('a directory', () => {
     },
   );
 
-  it('without an ONNX file says so', async () => {
-    const directory = await copyOf('tiny-bert');
-    await rm(join(directory, 'onnx'), { recursive: true });
-    await expectCode(load(directory), 'ERR_UNSUPPORTED', /model\.onnx.*only model\.safetensors/);
+  it('without weights says so', async () => {
+    const directory = await copyWithOnly('tiny-bert', 'checkpoint');
+    await using model = await load(directory);
+    expect((await model.encode('a')).length).toBe(model.dimension);
     await rm(join(directory, 'model.safetensors'));
-    await expectCode(load(directory), 'ERR_NOT_FOUND', /model\.onnx/);
+    await expectCode(load(directory), 'ERR_NOT_FOUND', /model\.safetensors.*model\.onnx/);
+  });
+
+  it('of an architecture that is not known: its ONNX file, else refused with those that are', async () => {
+    const directory = await copyOf('tiny-bert');
+    await edit(directory, 'config.json', (json) => ({ ...json, model_type: 'deberta-v2' }));
+    await using model = await load(directory);
+    expect((await model.encode('a')).length).toBe(model.dimension);
+    await rm(join(directory, 'onnx'), { recursive: true });
+    await expectCode(load(directory), 'ERR_UNSUPPORTED', /one of bert, .*mpnet but received "deberta-v2"/);
+  });
+
+  it.each([
+    [{ hidden_act: 'gelu_11' }, 'ERR_UNSUPPORTED', /gelu_new.*"gelu_11"/s],
+    [{ position_embedding_type: 'relative_key' }, 'ERR_UNSUPPORTED', /position_embedding_type/],
+    [{ is_decoder: true }, 'ERR_UNSUPPORTED', /is_decoder/],
+    [{ num_attention_heads: 5 }, 'ERR_UNSUPPORTED', /multiple of its 5/],
+    [{ num_hidden_layers: 3 }, 'ERR_BAD_FILE', /encoder\.layer\.2\..* there is none/],
+    [{ intermediate_size: 2 ** 30 }, 'ERR_BAD_FILE', /intermediate.*shape \(1073741824, 32\)/],
+    [{ vocab_size: 10_000 }, 'ERR_BAD_FILE', /word_embeddings.*shape/],
+  ] as const)('whose checkpoint does not fit %o', async (change, code, message) => {
+    const directory = await copyWithOnly('tiny-bert', 'checkpoint');
+    await edit(directory, 'config.json', (json) => ({ ...json, ...change }));
+    await expectCode(load(directory), code, message);
   });
 
   it('with the ONNX file at the top', async () => {
-    const directory = await copyOf('tiny-bert');
+    const directory = await copyWithOnly('tiny-bert', 'onnx');
     await writeFile(join(directory, 'model.onnx'), await readFile(join(directory, 'onnx', 'model.onnx')));
     await rm(join(directory, 'onnx'), { recursive: true });
     await using model = await load(directory);
@@ -47,7 +70,7 @@ describe('a directory', () => {
   });
 
   it('with a truncated, foreign or empty ONNX file', async () => {
-    const directory = await copyOf('tiny-bert');
+    const directory = await copyWithOnly('tiny-bert', 'onnx');
     const path = join(directory, 'onnx', 'model.onnx');
     const whole = await readFile(path);
     for (const bytes of [whole.subarray(0, whole.length / 2), Buffer.from('not an ONNX file'), Buffer.alloc(0)]) {
@@ -219,9 +242,15 @@ describe('a cross-encoder', () => {
     await expectCode(CrossEncoder.load(directory), 'ERR_UNSUPPORTED', /Tanh/);
   });
 
-  it('is no sentence model, and the other way round', async () => {
-    const cross = await copyOf('tiny-bert-cross');
-    await expectCode(load(cross), 'ERR_UNSUPPORTED', /logits/);
-    await expectCode(CrossEncoder.load(await copyOf('tiny-bert')), 'ERR_UNSUPPORTED', /last_hidden_state/);
+  it('has a head, which a sentence model has not', async () => {
+    await expectCode(load(await copyWithOnly('tiny-bert-cross', 'onnx')), 'ERR_UNSUPPORTED', /logits/);
+    const [onnx, checkpoint] = [await copyWithOnly('tiny-bert', 'onnx'), await copyWithOnly('tiny-bert', 'checkpoint')];
+    await expectCode(CrossEncoder.load(onnx), 'ERR_UNSUPPORTED', /last_hidden_state/);
+    await expectCode(CrossEncoder.load(checkpoint), 'ERR_UNSUPPORTED', /no `classifier\.weight`/);
+  });
+
+  it('whose checkpoint is loaded as a sentence model gives its body', async () => {
+    await using model = await load(await copyWithOnly('tiny-bert-cross', 'checkpoint'));
+    expect((await model.encode('a')).length).toBe(32);
   });
 });

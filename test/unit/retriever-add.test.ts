@@ -112,7 +112,8 @@ describe('add', () => {
   });
 
   test.each([
-    [{ onDuplicate: 'replace' }, 'ERR_UNSUPPORTED'],
+    [{ split: { size: 4 } }, 'ERR_UNSUPPORTED'],
+    [{ split: { maxTokens: 8 } }, 'ERR_UNSUPPORTED'], // by an encoder that counts no tokens
     [{ onDuplicate: 'skip' }, 'ERR_INVALID_ARGUMENT'],
     [{ batchSize: 4 }, 'ERR_UNSUPPORTED'],
     [{ batchTokens: 0 }, 'ERR_INVALID_ARGUMENT'],

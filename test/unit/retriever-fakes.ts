@@ -59,6 +59,54 @@ export class FakeEncoder implements RetrieverEncoder {
   }
 }
 
+/**
+ * An encoder whose vectors are a function of the text's bytes alone, of any dimension: texts that differ are far apart. Tokens
+ * are words and two special ones.
+ */
+export class HashEncoder implements RetrieverEncoder {
+  readonly maxSeqLength = 12;
+  encoded = 0;
+
+  constructor(
+    readonly dimension: number,
+    readonly name?: string,
+  ) {}
+
+  fingerprint(): Promise<string> {
+    return Promise.resolve(`fake:${this.name ?? 'hash'}`);
+  }
+
+  encodeQuery(texts: readonly string[]): Promise<Matrix> {
+    return Promise.resolve(this.#encode(texts));
+  }
+
+  encodeDocument(texts: readonly string[]): Promise<Matrix> {
+    this.encoded += texts.length;
+    return Promise.resolve(this.#encode(texts));
+  }
+
+  countTokens(texts: readonly string[]): Promise<Int32Array> {
+    return Promise.resolve(Int32Array.from(texts, (text) => 2 + (text.match(/\S+/g)?.length ?? 0)));
+  }
+
+  #encode(texts: readonly string[]): Matrix {
+    const data = new Float32Array(texts.length * this.dimension);
+    for (const [i, text] of texts.entries()) {
+      let state = 2166136261;
+      for (const byte of Buffer.from(text)) state = Math.imul(state ^ byte, 16777619) >>> 0;
+      let norm = 0;
+      const row = data.subarray(i * this.dimension, (i + 1) * this.dimension);
+      for (let j = 0; j < this.dimension; j++) {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        row[j] = state / 2 ** 31 - 1;
+        norm += row[j]! ** 2;
+      }
+      for (let j = 0; j < this.dimension; j++) row[j]! /= Math.sqrt(norm);
+    }
+    return new Matrix(data, texts.length, this.dimension);
+  }
+}
+
 /** A cross-encoder whose logit of a pair stands behind the '@' of the document. */
 export class FakeCrossEncoder implements RetrieverCrossEncoder {
   readonly calls: (readonly (readonly [string, string])[])[] = [];

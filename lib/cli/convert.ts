@@ -1,0 +1,55 @@
+import { Command } from 'commander';
+import { FlatrankError } from '../errors.js';
+import { CrossEncoder, SentenceTransformer } from '../model/index.js';
+import { exitCodesHelp, verboseOption } from './options.js';
+import { Report } from './report.js';
+
+interface ConvertCommandOptions {
+  out: string;
+  int8?: boolean;
+  verbose?: boolean;
+}
+
+const examples = `
+DIR gets what sentence-transformers, transformers.js and flatrank load: model.safetensors in 32-bit floats,
+onnx/model.onnx with padded inputs, the tokenizer, modules and prompts. With --int8 also onnx/model_quantized.onnx, which
+transformers.js calls dtype 'q8'. Files of those names that are there are replaced.
+
+Examples:
+  $ flatrank convert checkpoints/my-roberta --out models/my-roberta
+  $ flatrank convert models/reranker --out models/reranker-int8 --int8
+${exitCodesHelp}`;
+
+/** `flatrank convert`: writes a checkpoint as a directory for other programs. */
+export function convertCommand(signal: AbortSignal): Command {
+  return new Command('convert')
+    .description('Write a checkpoint as ONNX and in the layout of sentence-transformers.')
+    .argument('<model>', 'directory of a bi-encoder or cross-encoder')
+    .requiredOption('-o, --out <dir>', 'where to write')
+    .option('--int8', 'also write an ONNX file with 8-bit weights')
+    .addOption(verboseOption())
+    .addHelpText('after', examples)
+    .action(async (model: string, options: ConvertCommandOptions) => {
+      await convert(model, options, signal);
+    });
+}
+
+async function convert(name: string, options: ConvertCommandOptions, signal: AbortSignal): Promise<void> {
+  const report = new Report(options.verbose ?? false);
+  await using model = await report.stage('load', () => loadEither(name, signal));
+  signal.throwIfAborted();
+  await report.stage('save', () => model.save(options.out, { quantized: options.int8 ?? false }));
+  const kind = model instanceof CrossEncoder ? 'cross-encoder' : 'bi-encoder';
+  report.note(`${kind} ${name} in ${options.out}`);
+  report.times();
+}
+
+/** A model with class scores is a cross-encoder; any other a bi-encoder. */
+async function loadEither(name: string, signal: AbortSignal): Promise<CrossEncoder | SentenceTransformer> {
+  try {
+    return await CrossEncoder.load(name, { signal });
+  } catch (error) {
+    if (!(error instanceof FlatrankError && error.code === 'ERR_UNSUPPORTED')) throw error;
+    return SentenceTransformer.load(name, { signal });
+  }
+}

@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import { readDocuments } from '../data/index.js';
+import { SentenceTransformer } from '../model/index.js';
+import { documentCounter } from '../retriever/document-counter.js';
+import { Retriever, type SplitTextOptions } from '../retriever/index.js';
+import { isStore } from '../retriever/store/manifest.js';
+import { indexFiles } from './index-files.js';
+import {
+  exitCodesHelp,
+  filesHelp,
+  inputOptions,
+  type InputOptions,
+  modelOption,
+  parseCount,
+  verboseOption,
+} from './options.js';
+import { Report } from './report.js';
+
+interface IndexCommandOptions extends InputOptions {
+  out: string;
+  split?: boolean;
+  overlap?: number;
+  json?: boolean;
+}
+
+const examples = `
+STORE becomes a directory that 'flatrank search' and Retriever.open read, or is brought up to date: documents are compared
+by their content, only what is new or has changed is encoded, and documents that these files do not have any more are
+removed. Documents of other files stay. An interrupted run is gone on with by the next one.
+
+Examples:
+  $ flatrank index notes/*.md docs.jsonl.gz --model models/all-MiniLM-L6-v2 --out notes.store
+  $ flatrank search notes.store "how do I undo a commit" -k 3
+  $ flatrank index docs.jsonl -m DIR --out docs.store --overlap 32
+${filesHelp}
+${exitCodesHelp}`;
+
+/** `flatrank index`: makes a store of files, or brings one up to date. */
+export function indexCommand(signal: AbortSignal): Command {
+  const command = new Command('index')
+    .description("Keep a store of files' documents: encodes what changed since the last time.")
+    .argument('<files...>', 'what to index')
+    .addOption(modelOption())
+    .requiredOption('-o, --out <store>', 'directory of the store')
+    .option('--split', 'split records that are longer than the model reads into passages')
+    .option('--overlap <tokens>', 'split, with as many tokens that neighbouring passages share', parseCount)
+    .option('--json', 'print one JSON document');
+  for (const option of [...inputOptions(), verboseOption()]) command.addOption(option);
+  return command.addHelpText('after', examples).action(async (files: string[], options) => {
+    await index([...new Set(files)], options as IndexCommandOptions, signal);
+  });
+}
+
+async function index(files: readonly string[], options: IndexCommandOptions, signal: AbortSignal): Promise<void> {
+  const report = new Report(options.verbose ?? false);
+  const { out, overlap } = options;
+  const split: SplitTextOptions | undefined = overlap === undefined ? (options.split ? {} : undefined) : { overlap };
+  await using encoder = await report.stage('load', () => SentenceTransformer.load(options.model, { signal }));
+  if (!(await isStore(out))) {
+    await using empty = await Retriever.create({ encoder });
+    await empty.save(out, { signal });
+  }
+  await using retriever = await Retriever.open(out, { encoder });
+  const reading = { textField: options.text, idField: options.id, splitFor: documentCounter(encoder, signal) };
+  const indexed = await report.stage('index', () =>
+    report.count('encode', (update) =>
+      indexFiles(retriever, files, {
+        read: (file) => readDocuments(file, reading),
+        signal,
+        onProgress: ({ done }) => {
+          update(done);
+        },
+        ...(split ? { split } : {}),
+      }),
+    ),
+  );
+  report.truncated(indexed.truncated, indexed.encoded, encoder.maxSeqLength);
+  report.times();
+  const { documents, encoded, unchanged, removed } = indexed;
+  if (options.json)
+    process.stdout.write(
+      `${JSON.stringify({ store: out, size: retriever.size, ...indexed, timesMs: report.timesMs }, null, 2)}\n`,
+    );
+  else
+    process.stdout.write(
+      `${documents} documents: ${encoded} encoded, ${unchanged} unchanged, ${removed} removed; ${retriever.size} in ${out}\n`,
+    );
+}

@@ -1,0 +1,25 @@
+import type { Value } from '../graph/graph.js';
+import type { RelativeBias } from './relative-bias.js';
+
+/** What attention is to be computed over. */
+export interface AttentionOptions {
+  readonly heads: number;
+  /** Added to the scores. */
+  readonly bias: RelativeBias | undefined;
+  /** Whether `q` holds the first token of each text only. */
+  readonly first: boolean;
+}
+
+/** How the tokens of several texts lie in the graph's tensors. Everything else of an encoder looks at single tokens. */
+export interface Layout {
+  /** (T) word ids. */
+  readonly ids: Value;
+  /** (T) rows of the position embeddings. */
+  readonly positions: Value;
+  /** (T) token types, or (1) where all are the same. */
+  readonly types: Value;
+  /** Attention of every token of `q` to the tokens of its text. q (T, hidden) or (n, hidden), k and v (T, hidden). */
+  attention(q: Value, k: Value, v: Value, o: AttentionOptions): Value;
+  /** (n, hidden) first token of each text. */
+  first(x: Value): Value;
+}

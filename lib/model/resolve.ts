@@ -1,0 +1,116 @@
+/** From what a user names to a directory: a directory that is there, else a model of the Hub. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { isKnownModelType } from '../encoders/index.js';
+import { FlatrankError } from '../errors.js';
+import { HubSnapshot, isHubId, type DownloadProgress } from '../hub/index.js';
+import { notify, type OnProgress } from '../runtime/progress.js';
+import { encoderConfig, modulesConfig, transformerConfigNames } from './configs.js';
+import { isDirectory, readJsonIfAny } from './json-file.js';
+
+/** What finding a model takes. */
+export interface ResolveOptions {
+  /** Branch, tag or commit of a model of the Hub; default 'main'. */
+  readonly revision?: string | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Files beside the weights, wherever a module lies. */
+const configurations = new Set([
+  'config.json',
+  'config_sentence_transformers.json',
+  'modules.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  ...transformerConfigNames,
+]);
+
+/**
+ * The directory of the model `dirOrHubId`; what a model of the Hub needs and the cache has not is downloaded.
+ * @param owner whose models a name without an owner means first ('all-MiniLM-L6-v2'), as in sentence-transformers
+ * @throws FlatrankError `ERR_NOT_FOUND` where there is neither a directory nor a model of that name, `ERR_HUB`
+ */
+export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, owner?: string): Promise<string> {
+  if ((await isDirectory(dirOrHubId)) || !isHubId(dirOrHubId)) return dirOrHubId; // the reader says what is missing
+  const snapshot = await openModel(dirOrHubId, o, owner);
+  await snapshot.fetch(snapshot.paths.filter((path) => path === 'modules.json'));
+  const folders = await moduleFolders(snapshot);
+  const files = neededFiles(snapshot.paths, folders, await isKnownArchitecture(snapshot, folders[0]!));
+  await snapshot.fetch(
+    files,
+    o.onProgress &&
+      ((progress: DownloadProgress) => {
+        notify(o.onProgress, progress);
+      }),
+  );
+  return snapshot.folder;
+}
+
+async function openModel(name: string, o: ResolveOptions, owner: string | undefined): Promise<HubSnapshot> {
+  const { revision, signal } = o;
+  const open = (id: string): Promise<HubSnapshot> => HubSnapshot.open(id, { repoType: 'model', revision, signal });
+  try {
+    if (owner === undefined || name.includes('/')) return await open(name);
+    return await open(`${owner}/${name}`).catch((error: unknown) => {
+      if (isNotFound(error)) return open(name);
+      throw error;
+    });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw new FlatrankError(
+      'ERR_NOT_FOUND',
+      `Expected \`dirOrHubId\` to be a model directory or a model of the Hub but there is no directory '${name}', and: ${error.message}`,
+      { cause: error },
+    );
+  }
+}
+
+function isNotFound(error: unknown): error is FlatrankError {
+  return error instanceof FlatrankError && error.code === 'ERR_NOT_FOUND';
+}
+
+/** Folders of the modules; the repository itself where it names none. The first is the transformer's. */
+async function moduleFolders({ folder, paths }: HubSnapshot): Promise<string[]> {
+  if (!paths.includes('modules.json')) return [''];
+  try {
+    const modules = z.parse(modulesConfig, JSON.parse(await readFile(join(folder, 'modules.json'), 'utf8')));
+    return modules.map(({ path }) => path.replace(/^\.?\/*|\/+$/g, ''));
+  } catch {
+    return ['']; // the reader of the directory says what is wrong with it
+  }
+}
+
+/** Whether the transformer's checkpoint can be read: of another architecture only an ONNX file can. */
+async function isKnownArchitecture(snapshot: HubSnapshot, transformer: string): Promise<boolean> {
+  const path = transformer === '' ? 'config.json' : `${transformer}/config.json`;
+  await snapshot.fetch(snapshot.paths.filter((other) => other === path));
+  const config = await readJsonIfAny(join(snapshot.folder, path), encoderConfig).catch(() => undefined);
+  return isKnownModelType(config?.model_type);
+}
+
+/**
+ * Of a repository's files those that a model is read from: configurations and the tokenizer, and of the weights the
+ * safetensors, or ONNX where the transformer has none or is not `known` to be read from them.
+ */
+export function neededFiles(paths: readonly string[], folders: readonly string[], known = true): string[] {
+  const all = new Set(paths);
+  const needed = new Set(paths.filter((path) => configurations.has(path)));
+  for (const [i, folder] of folders.entries()) {
+    const prefix = folder === '' ? '' : `${folder}/`;
+    const here = paths.filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'));
+    const checkpoint = all.has(`${prefix}model.safetensors`)
+      ? [`${prefix}model.safetensors`]
+      : here.filter((path) => /(^|\/)model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(path));
+    // An ONNX file larger than 2 GB has its weights in a file beside it.
+    const onnx = `${prefix}${all.has(`${prefix}onnx/model.onnx`) ? 'onnx/' : ''}model.onnx`;
+    const wanted = i === 0 && (checkpoint.length === 0 || !known);
+    const graph = wanted ? [onnx, `${onnx}_data`].filter((path) => all.has(path)) : [];
+    const weights = graph.length > 0 ? graph : checkpoint;
+    const configs = here.filter((path) => configurations.has(path.slice(prefix.length)));
+    for (const path of [...configs, ...weights]) needed.add(path);
+  }
+  return [...needed];
+}

@@ -1,0 +1,41 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Matrix, pickRows } from '../matrix.js';
+import { hasBit } from './bitmap.js';
+import type { Part, Row, Snapshot } from './segment.js';
+
+/** Rows read at a time. */
+const windowRows = 1024;
+
+/** The rows of a snapshot that were not removed, window by window, in their order. */
+export async function* liveRows<M>({ parts }: Snapshot<M>): AsyncGenerator<Row<M>[], void, undefined> {
+  for (const part of parts)
+    for (const [begin, end, live] of windows(part)) yield pick(await part.segment.rows(begin, end), live);
+}
+
+/** The same with their vectors. */
+export async function* liveRowsAndVectors<M>({
+  parts,
+}: Snapshot<M>): AsyncGenerator<{ rows: Row<M>[]; vectors: Matrix }, void, undefined> {
+  for (const part of parts)
+    for (const [begin, end, live] of windows(part)) {
+      const rows = pick(await part.segment.rows(begin, end), live);
+      if (rows.length === 0) continue;
+      const vectors = await part.segment.read(begin, end);
+      yield { rows, vectors: rows.length === vectors.rows ? vectors : pickRows(vectors, live) };
+      await nextTurn();
+    }
+}
+
+/** Windows of a part, and which of their rows are left. */
+function* windows<M>({ rows, removed }: Part<M>): Generator<[begin: number, end: number, live: number[]], void> {
+  for (let begin = 0; begin < rows; begin += windowRows) {
+    const end = Math.min(begin + windowRows, rows);
+    const live: number[] = [];
+    for (let row = begin; row < end; row++) if (!removed || !hasBit(removed, row)) live.push(row - begin);
+    yield [begin, end, live];
+  }
+}
+
+function pick<T>(values: readonly T[], which: readonly number[]): T[] {
+  return which.map((i) => values[i]!);
+}

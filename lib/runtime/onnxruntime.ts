@@ -1,0 +1,77 @@
+/** onnxruntime, and how sessions are made of it. */
+import type * as Onnxruntime from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
+import { FlatrankError } from '../errors.js';
+
+/** The package's module. */
+export type Ort = typeof Onnxruntime;
+
+/** How a session is made. */
+export interface SessionOptions {
+  /** Threads inside an operator. */
+  readonly threads: number;
+  readonly optimization: 'basic' | 'all';
+  /** Whether threads wait actively between the operators of a run: faster where one run comes after another. */
+  readonly spinning?: boolean;
+  /** Folder of the files that hold external data, for a model given as bytes. */
+  readonly externalFolder?: string | undefined;
+  /** Files of external data that are in memory, by their names. */
+  readonly externalFiles?: ReadonlyMap<string, Uint8Array> | undefined;
+}
+
+/** The package, loaded on first use. @throws FlatrankError `ERR_NATIVE` where it cannot be */
+export async function importOnnxruntime(): Promise<Ort> {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    throw new FlatrankError('ERR_NATIVE', `onnxruntime-node could not be loaded: ${textOf(error)}`);
+  }
+}
+
+/**
+ * A session of the model in the file `model`, or of its bytes.
+ * @param name what messages call it
+ * @throws FlatrankError `ERR_BAD_FILE` where onnxruntime refuses it
+ */
+export async function createSession(
+  ort: Ort,
+  model: string | Uint8Array,
+  name: string,
+  { threads, optimization, spinning = false, externalFolder, externalFiles }: SessionOptions,
+): Promise<InferenceSession> {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: optimization,
+    enableMemPattern: false, // shapes change with every batch; remembered plans only hold memory
+    logSeverityLevel: 3,
+    ...(externalFiles?.size ? { externalData: [...externalFiles].map(([path, data]) => ({ path, data })) } : {}),
+    extra: {
+      session: {
+        // Threads wait awake for the next operator: while a run lasts where runs follow each other, else only as long as
+        // the gap between two takes, for a short query would pay for waking them dozens of times, and idle ones burn a core.
+        intra_op: spinning ? { allow_spinning: '1' } : { allow_spinning: '1', spin_duration_us: '200' },
+        ...(spinning ? { force_spinning_stop: '1' } : {}),
+        inter_op: { allow_spinning: '0' },
+        ...(externalFolder === undefined ? {} : { model_external_initializers_file_folder_path: externalFolder }),
+      },
+    },
+  };
+  try {
+    return await (typeof model === 'string'
+      ? ort.InferenceSession.create(model, options)
+      : ort.InferenceSession.create(model, options));
+  } catch (error) {
+    throw new FlatrankError(
+      'ERR_BAD_FILE',
+      `Expected ${name} to be a model that runs but onnxruntime says: ${textOf(error)}`,
+    );
+  }
+}
+
+/** The message of whatever was thrown. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,190 @@
+/** Training of a model, in a thread of its own. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { InputExample } from '../data/index.js';
+import { FlatrankError, invalidArgument } from '../errors.js';
+import { primaryScore, type Metrics } from '../evaluate/index.js';
+import { CrossEncoder, SentenceTransformer } from '../model/index.js';
+import { reload } from '../model/reload.js';
+import { notify } from '../runtime/progress.js';
+import { fromWireError } from '../runtime/protocol.js';
+import { threadBudget } from '../runtime/threads.js';
+import { copyModelFiles } from './checkpoint.js';
+import { planOf, type FitEvaluation, type FitOptions, type FitReport, type Trainable } from './options.js';
+import type { TrainingReply, TrainingRequest, TrainingSpec } from './protocol.js';
+
+const workerEntry = new URL('./worker-main.js', import.meta.url);
+
+/** Examples go to the thread in slices of about this many characters, so that neither side stops for long. */
+const sliceChars = 1_000_000;
+
+/**
+ * Trains `model` on the examples of its objectives. It runs in a thread of its own; the event loop stays free, and the model
+ * answers calls meanwhile with the weights of the last evaluation. In the end the model has the last weights (with
+ * `loadBestModel` the best); where training fails or is aborted it keeps those it had. Follows sentence-transformers' `fit`.
+ * @throws FlatrankError `ERR_INVALID_ARGUMENT`; `ERR_UNSUPPORTED` where the model cannot be trained; `ERR_NON_FINITE` where the
+ *   loss is not a number any more, with step and batch; `ERR_MODEL`, `ERR_WORKER`; an abort rejects with `signal.reason` when a
+ *   checkpoint is written
+ */
+export async function fit<M extends Trainable>(model: M, options: FitOptions<M>): Promise<FitReport> {
+  const kind =
+    model instanceof SentenceTransformer
+      ? 'sentence-transformer'
+      : model instanceof CrossEncoder
+        ? 'cross-encoder'
+        : undefined;
+  if (!kind) throw invalidArgument('model', 'a SentenceTransformer or CrossEncoder', model);
+  const plan = planOf(model, options);
+  const site = new Error();
+  const made: string[] = [];
+  const folder = async (): Promise<string> => {
+    const path = await mkdtemp(join(tmpdir(), 'flatrank-fit-'));
+    made.push(path);
+    return path;
+  };
+  let kept: string | undefined;
+  try {
+    const [start, current, best] = [await folder(), await folder(), await folder()];
+    await model.save(start);
+    await copyModelFiles(start, current);
+    const spec: TrainingSpec = { kind, directory: start, current, threads: threadBudget(), plan };
+    const run = new Run(model, options, spec, best, site);
+    try {
+      const report = await run.result();
+      kept = options.loadBestModel === true ? (run.best ?? current) : current;
+      await model[reload](kept, kept !== options.outputPath);
+      if (options.outputPath !== undefined && !(run.best !== undefined && options.saveBestModel !== false))
+        await model.save(options.outputPath);
+      return report;
+    } catch (error) {
+      if (run.changed) await model[reload]((kept = start), true);
+      throw error;
+    }
+  } finally {
+    for (const path of made) if (path !== kept) await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** One training thread, and what is done for it here. */
+class Run<M extends Trainable> {
+  /** Directory of the best model, once there is one. */
+  best: string | undefined;
+  /** Whether the model has other weights than it came with. */
+  changed = false;
+  readonly #model: M;
+  readonly #o: FitOptions<M>;
+  readonly #spec: TrainingSpec;
+  readonly #site: Error;
+  readonly #bestFolder: string;
+
+  /** @param bestFolder for the best model, where it is to be kept and has no other place */
+  constructor(model: M, o: FitOptions<M>, spec: TrainingSpec, bestFolder: string, site: Error) {
+    this.#model = model;
+    this.#o = o;
+    this.#spec = spec;
+    this.#bestFolder = bestFolder;
+    this.#site = site;
+  }
+
+  async result(): Promise<FitReport> {
+    const { signal } = this.#o;
+    signal?.throwIfAborted();
+    const worker = new Worker(workerEntry, { workerData: this.#spec, name: 'flatrank-fit' });
+    const post = (request: TrainingRequest): void => {
+      worker.postMessage(request);
+    };
+    const onAbort = (): void => {
+      post({ type: 'stop' });
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const exited = new Promise<void>((resolve) => {
+      worker.once('exit', () => {
+        resolve();
+      });
+    });
+    try {
+      return await new Promise<FitReport>((resolve, reject) => {
+        const failed = (text: string): void => {
+          reject(new FlatrankError('ERR_WORKER', text));
+        };
+        worker.on('error', (error) => {
+          failed(`The training thread failed: ${error instanceof Error ? error.message : String(error)}`);
+        });
+        worker.on('exit', (status) => {
+          failed(`The training thread stopped unexpectedly with exit status ${status}`);
+        });
+        worker.on('message', (message: TrainingReply) => {
+          if (message.type === 'progress') notify(this.#o.onProgress, message.progress);
+          else if (message.type === 'done') resolve(message.report);
+          else if (message.type === 'stopped') reject(signal?.reason);
+          else if (message.type === 'failed') reject(fromWireError(message.error, this.#site));
+          else this.#serve(message, post).catch(reject);
+        });
+        this.#sendExamples(post).catch(reject);
+      });
+    } catch (error) {
+      // The thread may be waiting for an answer that does not come.
+      await worker.terminate();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      await exited;
+    }
+  }
+
+  async #serve(
+    message: Extract<TrainingReply, { type: 'evaluate' | 'best' }>,
+    post: (request: TrainingRequest) => void,
+  ): Promise<void> {
+    if (message.type === 'evaluate') {
+      post({ type: 'evaluated', result: await this.#evaluate(message.epoch, message.step) });
+      return;
+    }
+    const { outputPath, saveBestModel = true, loadBestModel = false } = this.#o;
+    if (outputPath !== undefined && saveBestModel) await this.#model.save((this.best = outputPath));
+    else if (loadBestModel) await this.#model.save((this.best = this.#bestFolder));
+    post({ type: 'saved' });
+  }
+
+  /** Undefined where the signal ended it: the thread then leaves a checkpoint and stops. */
+  async #evaluate(epoch: number, step: number): Promise<FitEvaluation | undefined> {
+    this.changed = true;
+    await this.#model[reload](this.#spec.current, false);
+    const { signal } = this.#o;
+    const evaluator = this.#o.evaluator!;
+    let result: Metrics | number;
+    try {
+      result = await evaluator.evaluate(this.#model, signal ? { signal } : {});
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      throw error;
+    }
+    const evaluation: FitEvaluation = {
+      epoch,
+      step,
+      score: primaryScore(evaluator, result),
+      metrics: typeof result === 'number' ? {} : result,
+    };
+    notify(this.#o.onEvaluation, evaluation);
+    return evaluation;
+  }
+
+  async #sendExamples(post: (request: TrainingRequest) => void): Promise<void> {
+    for (const [objective, { examples }] of this.#o.objectives.entries()) {
+      let slice: InputExample[] = [];
+      let chars = 0;
+      for (const { texts, label } of examples) {
+        slice.push({ texts: [...texts], ...(label === undefined ? {} : { label }) });
+        for (const text of texts) chars += text.length;
+        if (chars < sliceChars) continue;
+        post({ type: 'examples', objective, examples: slice });
+        [slice, chars] = [[], 0];
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      post({ type: 'examples', objective, examples: slice });
+    }
+    post({ type: 'start' });
+  }
+}

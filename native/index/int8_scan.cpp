@@ -1,0 +1,184 @@
+#include "index/int8_scan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace flatrank {
+
+namespace {
+
+constexpr size_t kMaxPanel = 256;
+constexpr size_t kPanelBytes = size_t{256} << 10;  // query codes: they stay in the L2 cache
+constexpr size_t kHits = 8192;                     // queries times rows of one call of a kernel, at least two panels
+constexpr size_t kFewHits = 64;                    // rows scanned to one that survives
+constexpr size_t kLeastRows = 8;                   // fewer are quicker done without codes
+
+// Nanoseconds a value, by rule of thumb: what codes save where arithmetic and where memory is the limit, and what a row
+// that survives costs. Only speed depends on them.
+constexpr double kSavedArithmetic = 0.015, kSavedMemory = 0.1, kHitCost = 40, kHitCostPerValue = 0.035;
+
+}  // namespace
+
+Int8Scan::Int8Scan(const Queries& queries, const CodeSpace& space, size_t k, int slots)
+    : queries_(queries),
+      space_(space),
+      coder_(*space.kernels.codes),
+      dot_factor_(queries.metric == Metric::kL2 ? 2 : 1),
+      fp32_(queries, slots),
+      slots_(static_cast<size_t>(slots)) {
+  // Finding the first threshold costs a query some rows. Where nearly every row is wanted there is nothing to exclude.
+  const size_t free_hits = queries.count * (512 + 8 * std::min(k, queries.snapshot->rows));
+  balance_ = k > queries.snapshot->rows / 16 ? -1 : static_cast<int64_t>(static_cast<double>(free_hits) * HitCost());
+}
+
+double Int8Scan::HitCost() const { return kHitCost + kHitCostPerValue * static_cast<double>(queries_.dimension); }
+
+size_t Int8Scan::QueryPanel() const { return std::clamp(kPanelBytes / space_.padded, size_t{16}, kMaxPanel); }
+
+Int8Scan::QueryTerms Int8Scan::PrepareQuery(const Part& part, size_t query, Slot& slot, int8_t* codes) const {
+  const CodeError& error = space_.error;
+  const double fp64_error = error.scan.fp64_error;
+  const Kernels& kernels = space_.kernels;
+  const BlockCodes& block = *part.block->codes;
+  const size_t d = queries_.dimension, padded = space_.padded;
+  const float* q = queries_.row(query);
+
+  slot.scratch.resize(2 * padded);
+  space_.Rotate(q, block.centre(), slot.scratch.data(), slot.scratch.data() + padded);
+  const Encoded encoded = coder_.encode_query(slot.scratch.data(), padded, part.stats.lane_norm2, codes);
+
+  const double distance2 = kernels.exact_l2(q, block.centre(), d), centre_norm2 = block.centre_norm2();
+  const double query_norm2 = kernels.exact_dot(q, q, d);
+  QueryTerms terms;
+  terms.norm = std::sqrt(distance2 * (1 + fp64_error)) * (1 + fp64_error);
+  terms.scale = static_cast<double>(encoded.scale);
+  terms.residual = error.Residual(encoded, terms.norm);
+  if (queries_.metric == Metric::kL2) {
+    terms.low = distance2 * (1 - fp64_error);
+    terms.high = distance2 * (1 + fp64_error);
+    terms.definition = fp64_error * terms.high + error.scan.tiny;
+    terms.offset_high = error.scan.tiny;
+  } else {
+    const double b = -kernels.exact_dot(block.centre(), q, d);
+    const double b_error = fp64_error * std::sqrt(centre_norm2 * query_norm2) * 2;
+    terms.low = b - b_error;
+    terms.high = b + b_error;
+    terms.definition = 2 * fp64_error * std::sqrt(part.max_norm2 * query_norm2) + error.scan.tiny;
+    terms.offset_high = 16 * fp64_error * (std::sqrt(part.max_norm2 * centre_norm2) + centre_norm2) + error.scan.tiny;
+  }
+  terms.safe = std::max({query_norm2, part.max_norm2, centre_norm2}) <= kMaxNorm2;
+  return terms;
+}
+
+const Int8Scan::Prepared& Int8Scan::Prepare(const Part& part, size_t first, size_t count, Slot& slot) const {
+  Prepared& prepared = slot.prepared;
+  if (prepared.part == &part && prepared.first == first && prepared.count == count) return prepared;
+  prepared.part = nullptr;
+  prepared.terms.resize(count);
+  prepared.safe = true;
+  slot.codes.resize(count * space_.padded);
+  for (size_t j = 0; j < count; ++j) {
+    prepared.terms[j] = PrepareQuery(part, first + j, slot, slot.codes.data() + j * space_.padded);
+    prepared.safe = prepared.safe && prepared.terms[j].safe;
+  }
+  PlaceQueries(coder_, slot.codes.data(), count, space_.padded, prepared.codes, prepared.bias);
+  prepared.first = first;
+  prepared.count = count;
+  prepared.part = &part;
+  return prepared;
+}
+
+CodeRule Int8Scan::RuleFor(const QueryTerms& terms, float threshold) const {
+  const double g = dot_factor_, bound = static_cast<double>(threshold);
+  const double rounding = 0x1p-48 * (std::abs(bound) + std::abs(terms.low));
+  return {static_cast<float>(g * terms.scale),
+          RoundUp(g * (terms.residual + kCodeSlack * (terms.norm + 2 * terms.residual))),
+          RoundUp(g * terms.norm * (1 + kCodeSlack)), RoundUp(bound - terms.low + terms.definition + rounding)};
+}
+
+Interval Int8Scan::IntervalFor(const QueryTerms& terms, const Part& part, size_t row, int32_t dot) const {
+  const PanelTerms& panel = part.block->codes->terms(row / kPanelRows);
+  const size_t r = row % kPanelRows;
+  const double offset = static_cast<double>(panel.offset[r]), norm = static_cast<double>(panel.norm[r]);
+  const double product = dot_factor_ * static_cast<double>(panel.scale[r]) * terms.scale * dot;
+  const double error =
+      dot_factor_ * (norm * terms.residual + static_cast<double>(panel.residual[r]) * terms.norm) + terms.definition;
+  const double rounding = 0x1p-48 * (std::abs(offset) + std::abs(terms.high) + std::abs(product) + error);
+  const double lower = offset + terms.low - product - error - rounding;
+  const double upper =
+      offset + 4 * kCodeSlack * std::abs(offset) + terms.offset_high + terms.high - product + error + rounding;
+  return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(part.first + row)};
+}
+
+// Returns how many rows survived.
+size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Candidates* collectors, Slot& slot) const {
+  const Part& part = *rows.part;
+  const Prepared& prepared = slot.prepared;
+  const size_t at_once = std::max(kHits / count / (2 * kPanelRows), size_t{1}) * 2;
+  slot.scratch.resize(std::max(slot.scratch.size(), queries_.dimension));
+  slot.hits.resize(at_once * kPanelRows * count);
+  slot.rules.resize(count);
+  for (size_t j = 0; j < count; ++j) {
+    collectors[j].Tighten(queries_.refiner(first + j, slot.scratch.data()));
+    slot.rules[j] = RuleFor(prepared.terms[j], collectors[j].threshold());
+  }
+  const size_t end = (rows.end + kPanelRows - 1) / kPanelRows;
+  size_t survived = 0;
+  // Thresholds fall between calls of the kernel: as long as many rows survive, it is given few.
+  size_t taken = 2;
+  for (size_t panel = rows.begin / kPanelRows; panel < end;) {
+    taken = std::min(taken, end - panel);
+    const size_t found =
+        coder_.scan(part.block->codes->panel(panel), taken, space_.steps(),
+                    {prepared.codes.data(), prepared.bias.data(), count}, slot.rules.data(), slot.hits.data());
+    survived += found;
+    const size_t first_row = panel * kPanelRows;
+    panel += taken;
+    taken = found * kFewHits > taken * kPanelRows * count ? 2 : std::min(2 * taken, at_once);
+    for (size_t i = 0; i < found; ++i) {
+      const CodeHit& hit = slot.hits[i];
+      const size_t row = first_row + hit.row;
+      if (row < rows.begin || row >= rows.end || !queries_.Wants(part.first + row)) continue;
+      Candidates& collector = collectors[hit.query];
+      const float before = collector.threshold();
+      const Interval interval = IntervalFor(prepared.terms[hit.query], part, row, hit.dot);
+      if (interval.lower > before) continue;
+      collector.Push(interval, queries_.refiner(first + hit.query, slot.scratch.data()));
+      if (collector.threshold() < before)
+        slot.rules[hit.query] = RuleFor(prepared.terms[hit.query], collector.threshold());
+    }
+  }
+  return survived;
+}
+
+void Int8Scan::RunFp32(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) {
+  const size_t panel = fp32_.QueryPanel();
+  for (size_t j = 0; j < count; j += panel)
+    fp32_.Run(rows, first + j, std::min(panel, count - j), collectors + j, slot);
+}
+
+void Int8Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
+                            Candidates* collectors, int slot) {
+  const size_t panel = fp32_.QueryPanel();
+  for (size_t j = 0; j < count; j += panel)
+    fp32_.RunScattered(part, rows, n, first + j, std::min(panel, count - j), collectors + j, slot);
+}
+
+void Int8Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) {
+  RowRange coded = rows;
+  coded.end = std::min(rows.end, rows.part->coded);
+  Slot& mine = slots_[static_cast<size_t>(slot)];
+  if (coded.end < coded.begin + kLeastRows || balance_ < 0 || !Prepare(*rows.part, first, count, mine).safe) {
+    RunFp32(rows, first, count, collectors, slot);
+    return;
+  }
+  const double hits = static_cast<double>(RunCodes(coded, first, count, collectors, mine));
+  const double scanned = static_cast<double>((coded.end - coded.begin) * count);
+  const double saved = scanned * static_cast<double>(queries_.dimension) *
+                       std::max(kSavedArithmetic, kSavedMemory / static_cast<double>(count));
+  balance_ += static_cast<int64_t>(saved - hits * HitCost());
+  if (coded.end < rows.end) RunFp32({rows.part, coded.end, rows.end}, first, count, collectors, slot);
+}
+
+}  // namespace flatrank

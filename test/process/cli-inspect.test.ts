@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { goldenDirectory } from '../golden/golden-directory.js';
+import { copyOf } from '../unit/model-directories.js';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const inspect = async (...args: string[]): Promise<string> =>
+  (await promisify(execFile)(process.execPath, [main, 'inspect', ...args])).stdout;
+
+describe('flatrank inspect', () => {
+  it('tells what a sentence model is', async () => {
+    const directory = await copyOf('tiny-bert');
+    const settings = {
+      prompts: { query: 'query: ', document: '' },
+      default_prompt_name: 'query',
+      similarity_fn_name: 'dot',
+    };
+    await writeFile(join(directory, 'config_sentence_transformers.json'), JSON.stringify(settings));
+    const told = JSON.parse(await inspect(directory, '--json'));
+    expect(told).toMatchObject({
+      ...{ model: directory, directory, kind: 'sentence-transformer', architecture: 'BertModel', modelType: 'bert' },
+      ...{ layers: 2, hiddenSize: 32, parameters: 35_744, dtypes: ['F32'], dimension: 32, numLabels: null },
+      ...{ pooling: ['mean'], maxSeqLength: 64, similarityFnName: 'dot', prompts: settings.prompts },
+      ...{ defaultPromptName: 'query', tokenizer: { type: 'WordPiece', vocabularySize: 451 } },
+    });
+    expect(told.files).toContainEqual({ path: 'model.safetensors', bytes: 146_824 });
+    const text = await inspect(directory);
+    for (const words of [
+      'BertModel (bert)',
+      '35,744 (F32)',
+      'mean',
+      '64 tokens',
+      '"query: "',
+      '146,824  model.safetensors',
+    ])
+      expect(text).toContain(words);
+  });
+
+  it('tells what a cross-encoder is', async () => {
+    const told = JSON.parse(await inspect(join(goldenDirectory, 'models', 'tiny-bert-cross-3'), '--json'));
+    expect(told).toMatchObject({ kind: 'cross-encoder', numLabels: 3, dimension: null, pooling: [], prompts: {} });
+  });
+
+  it('fails where there is no model', async () => {
+    await expect(inspect('no/such')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ERR_NOT_FOUND'),
+    });
+    await expect(inspect()).rejects.toMatchObject({ code: 2 });
+  });
+});

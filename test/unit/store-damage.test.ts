@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { FlatrankError, Retriever, type Hit } from 'flatrank';
+import { describe, expect, test } from 'vitest';
+import { contents, documents, encoder, type Meta, savedStore, storeFolder } from './store-folder.js';
+
+const { fresh, copy } = storeFolder();
+
+/** How many flips of each file are tried. */
+const flips = Number(process.env['FLATRANK_FUZZ'] ?? 40);
+
+/** All that a store can be asked. */
+async function everything(
+  directory: string,
+): Promise<{ hits: Hit<Meta>[]; filtered: Hit<Meta>[]; all: Map<string, string> }> {
+  await using retriever = await Retriever.open<Meta>(directory, { encoder });
+  return {
+    hits: await retriever.search('text of d3', { k: 1000 }),
+    filtered: await retriever.search('text of d3', { k: 1000, filter: { lang: 'en', n: { gte: 7 } } }),
+    all: await contents(retriever),
+  };
+}
+
+/** The error that a damaged store is refused with, or undefined where it answers as before. */
+async function outcome(directory: string, expected: unknown): Promise<FlatrankError | undefined> {
+  try {
+    expect(await everything(directory)).toEqual(expected);
+    await using retriever = await Retriever.open<Meta>(directory, { encoder });
+    await retriever.add(documents(2, 290), { onDuplicate: 'replace' });
+    await retriever.remove(['d0', 'd295']);
+    await retriever.compact();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof FlatrankError)) throw error;
+    return error;
+  }
+}
+
+describe('damaged files are refused by name', async () => {
+  const original = await savedStore(fresh(), 300);
+  {
+    await using retriever = await Retriever.open<Meta>(original, { encoder });
+    await retriever.add(documents(100, 300));
+    await retriever.remove(['d2', 'd350', 'd351']);
+  }
+  const files = readdirSync(original);
+  const expected = await everything(original);
+
+  test.each(files)('%s: flipped bits', async (name) => {
+    const bytes = readFileSync(path.join(original, name));
+    let refused = 0;
+    for (let i = 0; i < flips; i++) {
+      const directory = copy(original);
+      const at = i < 24 ? i * 4 : Math.floor(bytes.length * ((i * 0.6180339887) % 1));
+      const damagedBytes = Buffer.from(bytes);
+      damagedBytes[at % bytes.length]! ^= 1 << (i & 7);
+      writeFileSync(path.join(directory, name), damagedBytes);
+      const error = await outcome(directory, expected);
+      rmSync(directory, { recursive: true });
+      if (!error) continue; // a byte that means nothing: padding, or blank space
+      refused++;
+      expect(['ERR_BAD_FILE', 'ERR_UNSUPPORTED']).toContain(error.code);
+      expect(error.message).toContain(path.join(directory, name));
+    }
+    expect(refused).toBeGreaterThan(flips / 4);
+  });
+
+  test.each(files)('%s: cut short, longer, empty, missing', async (name) => {
+    const { length } = readFileSync(path.join(original, name));
+    for (const size of [0, 1, 63, 64, length >> 1, length - 1, length + 1, -1]) {
+      const directory = copy(original);
+      if (size < 0) rmSync(path.join(directory, name));
+      else truncateSync(path.join(directory, name), size);
+      const error = await outcome(directory, expected);
+      if (name === 'manifest.json' && size > 0 && size >= length - 1 && !error) continue; // the line feed at its end
+      expect(error).toMatchObject({ code: size < 0 && name === 'manifest.json' ? 'ERR_NOT_FOUND' : 'ERR_BAD_FILE' });
+      expect(error!.message).toContain(name === 'manifest.json' ? directory : path.join(directory, name));
+    }
+  });
+
+  test('files of one segment in place of those of another', async () => {
+    const twins = fresh();
+    await savedStore(twins, 100);
+    await using retriever = await Retriever.open<Meta>(twins, { encoder });
+    await retriever.add(documents(100, 100)); // texts of the same lengths
+    await retriever.dispose();
+    const whole = await everything(twins);
+    const [first, second] = [...new Set(readdirSync(twins).filter((n) => n.endsWith('.index')))].map(
+      (n) => n.split('.')[0]!,
+    );
+    for (const ending of ['vectors', 'jsonl', 'index']) {
+      const directory = copy(twins);
+      const [a, b] = [first, second].map((stem) => path.join(directory, `${stem!}.${ending}`)) as [string, string];
+      renameSync(a, `${a}.x`);
+      renameSync(b, a);
+      renameSync(`${a}.x`, b);
+      const error = await outcome(directory, whole);
+      expect(error).toMatchObject({ code: 'ERR_BAD_FILE' });
+      expect([a, b].some((file) => error!.message.includes(file))).toBe(true);
+    }
+  });
+
+  test('a manifest that does not fit its files, with a checksum of its own', async () => {
+    const { createHash } = await import('node:crypto');
+    const text = readFileSync(path.join(original, 'manifest.json'), 'utf8');
+    const edits: ((manifest: any) => void)[] = [
+      (m) => (m.version = 99),
+      (m) => (m.format = 'other'),
+      (m) => (m.dimension = 2),
+      (m) => (m.dimension = 1e9),
+      (m) => (m.segments[0].rows *= 2),
+      (m) => (m.segments[0].rows = -1),
+      (m) => (m.segments[0].rows = 1e15),
+      (m) => (m.segments[0].name = '../../etc/passwd'),
+      (m) => (m.segments[0].vectors = 2 ** 52),
+      (m) => m.segments[0].documents++,
+      (m) => (m.segments[0].index.checksum ^= 1),
+      (m) => (m.segments[0].removed.file = '../x'),
+      (m) => m.segments[0].removed.rows++,
+      (m) => (m.segments = {}),
+      (m) => (m.documents = -5),
+      (m) => m.segments.reverse(),
+    ];
+    for (const edit of edits) {
+      const directory = copy(original);
+      const manifest = JSON.parse(text);
+      delete manifest.checksum;
+      edit(manifest);
+      const checksum = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+      writeFileSync(path.join(directory, 'manifest.json'), JSON.stringify({ ...manifest, checksum }));
+      const error = await outcome(directory, expected);
+      if (!error) continue;
+      expect(['ERR_BAD_FILE', 'ERR_UNSUPPORTED', 'ERR_MODEL_MISMATCH']).toContain(error.code);
+    }
+  });
+});
