@@ -191,7 +191,7 @@ async function level(rounds) {
   await model.save(folder);
   await model.dispose();
   const loss = new MultipleNegativesRankingLoss();
-  const ours = await contestant(folder, 'sentence-transformer', 128, true, loss);
+  const ours = await contestant(folder, 'sentence-transformer', 64, true, loss);
   const seen = [];
   for (const [i, batch] of batchesOf(await korquad(), rounds).entries()) {
     await ours.run(batch);
