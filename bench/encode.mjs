@@ -3,7 +3,6 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { Peer, compare, interleave, table, timed } from './harness.mjs';
@@ -30,9 +29,6 @@ const texts = {
   '64 abstracts of 120 to 200 words': makeTexts(64, 120, 200, 3),
   '128 texts of 5 to 200 words, mixed': makeTexts(128, 5, 200, 4),
 };
-
-/** Time for the threads of whoever ran before to fall asleep: some spin for a while and would slow the next one down. */
-const settle = () => setTimeout(50);
 
 /** Times that a set of texts is encoded. */
 const rounds = (list) => (list.length === 1 ? 31 : 7);
@@ -78,10 +74,9 @@ export async function encodeBench() {
     const rows = [];
     for (const [name, list] of Object.entries(texts)) {
       const contestants = {};
-      for (const [which, model] of Object.entries(models))
-        contestants[which] = () => settle().then(() => timed(() => model.encode(list)));
+      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.encode(list));
       for (const [which, peer] of Object.entries(peers))
-        if (peer) contestants[which] = () => settle().then(async () => (await peer.ask({ do: 'encode', name })).ms);
+        if (peer) contestants[which] = async () => (await peer.ask({ do: 'encode', name })).ms;
       const result = await interleave(contestants, rounds(list));
       const [ours] = compare(result.flatrank);
       rows.push([name, ours, ...others.flatMap((which) => compare(result.flatrank, result[which]).slice(1))]);
@@ -110,11 +105,8 @@ export async function crossEncoderBench() {
     const rows = [];
     for (const [name, pairs] of Object.entries(sets)) {
       const contestants = {};
-      for (const [which, model] of Object.entries(models))
-        contestants[which] = () => settle().then(() => timed(() => model.predict(pairs)));
-      if (peer)
-        contestants['sentence-transformers'] = () =>
-          settle().then(async () => (await peer.ask({ do: 'predict', name })).ms);
+      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.predict(pairs));
+      if (peer) contestants['sentence-transformers'] = async () => (await peer.ask({ do: 'predict', name })).ms;
       const result = await interleave(contestants, 5);
       const others = ['flatrank int8', 'sentence-transformers'];
       const [ours] = compare(result.flatrank);

@@ -50,9 +50,9 @@ export async function createSession(
     ...(externalFiles?.size ? { externalData: [...externalFiles].map(([path, data]) => ({ path, data })) } : {}),
     extra: {
       session: {
-        // Threads wait awake for the next operator: while a run lasts where runs follow each other, else only as long as
-        // the gap between two takes, for a short query would pay for waking them dozens of times, and idle ones burn a core.
-        intra_op: spinning ? { allow_spinning: '1' } : { allow_spinning: '1', spin_duration_us: '200' },
+        // Threads wait awake for the next operator: all the time of a run where runs follow each other, else for a
+        // millisecond, since a short query would pay for waking them dozens of times and idle ones would burn a core.
+        intra_op: spinning ? { allow_spinning: '1' } : { allow_spinning: '1', spin_duration_us: '1000' },
         ...(spinning ? { force_spinning_stop: '1' } : {}),
         inter_op: { allow_spinning: '0' },
         ...(externalFolder === undefined ? {} : { model_external_initializers_file_folder_path: externalFolder }),
