@@ -1,6 +1,6 @@
 // How fast is a training step? Against torch with sdpa, as sentence-transformers runs it: the same random batches in the
 // same run, optimizer and clipping included on both sides.
-//   node bench/train.mjs [small|large|optimizer|level] [ROUNDS] [LOSS]
+//   node bench/train.mjs [small|large|optimizer|level] [ROUNDS] [LOSS] [ROUNDS OF TORCH]
 // Reads ../shared/data and, for the small model, FLATRANK_MINILM.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,7 +75,7 @@ const megabytes = (value) => `${Math.round(value)} MB`;
 const ownPeak = () => process.resourceUsage().maxRSS / 1024;
 
 /** One row of the table: medians, their ratio, the median of the rounds' ratios, peaks. */
-async function race(name, directory, kind, maxLength, dropout, loss, batches) {
+async function race(name, directory, kind, maxLength, dropout, loss, batches, peerRounds = Infinity) {
   const ours = await contestant(directory, kind, maxLength, dropout, loss);
   const torch = Peer.python('train_peer', ['torch', 'transformers']);
   const cross = kind === 'cross-encoder';
@@ -87,7 +87,8 @@ async function race(name, directory, kind, maxLength, dropout, loss, batches) {
       .columnsOf(batch)
       .map((list) => list.map(({ ids, typeIds }) => ({ ids: Array.from(ids), typeIds: Array.from(typeIds) })));
     const own = await ours.run(batch);
-    const peer = await torch?.ask({ do: 'step', loss: loss.type, columns, labels: ours.labels });
+    const asked = i < peerRounds + 2;
+    const peer = asked ? await torch?.ask({ do: 'step', loss: loss.type, columns, labels: ours.labels }) : undefined;
     if (i < 2) continue; // page faults
     tokens += columns.flat().reduce((sum, { ids }) => sum + ids.length, 0);
     rounds.push({
@@ -99,14 +100,15 @@ async function race(name, directory, kind, maxLength, dropout, loss, batches) {
   }
   torch?.stop();
   await ours.dispose();
-  const [own, peer] = [median(rounds.map((r) => r.own)), median(rounds.map((r) => r.peer))];
-  const paired = median(rounds.map((r) => r.peer / r.own));
+  const both = rounds.filter((r) => r.peer !== undefined);
+  const [own, peer] = [median(rounds.map((r) => r.own)), median(both.map((r) => r.peer))];
+  const paired = median(both.map((r) => r.peer / r.own));
   const cells = torch
     ? [
         peer.toFixed(0),
         `${(peer / own).toFixed(2)}x (${paired.toFixed(2)}x)`,
         megabytes(ownPeak()),
-        megabytes(rounds.at(-1).peak),
+        megabytes(both.at(-1).peak),
       ]
     : ['–', '–', megabytes(ownPeak()), '–'];
   console.log(name, rounds.map((r) => `${r.own.toFixed(0)}/${r.peer?.toFixed(0)}`).join(' '));
@@ -168,7 +170,7 @@ async function largeModels(use) {
 const korquad = async () =>
   (await loadKorQuad(path.join(shared, 'data/korquad/KorQuAD_v1.0_dev.json'))).map((r) => [r.question, r.context]);
 
-async function large(rounds, only) {
+async function large(rounds, only, peerRounds) {
   const pairs = await korquad();
   return largeModels(async (bi, cross) => {
     const rows = [];
@@ -177,7 +179,9 @@ async function large(rounds, only) {
       [bi, 'sentence-transformer', new CosineSimilarityLoss()],
       [cross, 'cross-encoder', new BinaryCrossEntropyLoss()],
     ].filter(([, , { type }]) => only === undefined || type === only))
-      rows.push(await race(`12x768, ${loss.type}`, directory, kind, 512, false, loss, batchesOf(pairs, rounds + 2)));
+      rows.push(
+        await race(`12x768, ${loss.type}`, directory, kind, 512, false, loss, batchesOf(pairs, rounds + 2), peerRounds),
+      );
     return table(header, rows);
   });
 }
@@ -226,7 +230,9 @@ async function optimizer(rounds) {
 
 const questions = { small, large, level, optimizer };
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [question = 'small', rounds = '7', loss] = process.argv.slice(2);
-  console.log(`${machine(native().isa)}\n${await questions[question](Number(rounds), loss)}`);
+  const [question = 'small', rounds = '7', loss, peerRounds] = process.argv.slice(2);
+  console.log(
+    `${machine(native().isa)}\n${await questions[question](Number(rounds), loss, peerRounds && Number(peerRounds))}`,
+  );
   process.exit(0);
 }
