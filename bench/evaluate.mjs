@@ -12,6 +12,7 @@ import {
   evaluateBm25HitRate,
   evaluateHitRate,
   loadBeir,
+  loadKlueSts,
   loadKorQuad,
   readExamples,
   retrievalMetrics,
@@ -20,14 +21,42 @@ import { Peer, here, table } from './harness.mjs';
 
 const data = path.resolve(here, '../../shared/data');
 
-async function sts(model) {
+async function stsB() {
   const examples = [];
   const file = path.join(data, 'stsb-en/stsb-en-test.csv');
   for await (const example of readExamples(file, { columns: ['sentence1', 'sentence2', 'score'], maxLabel: 5 }))
     examples.push(example);
-  return EmbeddingSimilarityEvaluator.fromInputExamples(examples, {
+  return examples;
+}
+
+async function klueSts() {
+  const rows = await loadKlueSts(path.join(data, 'klue'), { split: 'validation' });
+  return rows.map(({ sentence1, sentence2, score }) => ({ texts: [sentence1, sentence2], label: score }));
+}
+
+async function sts(model) {
+  return EmbeddingSimilarityEvaluator.fromInputExamples(await stsB(), {
     similarityFnNames: ['cosine', 'euclidean', 'manhattan', 'dot'],
   }).evaluate(model);
+}
+
+/** What 8 bits cost: Spearman's correlation of cosine with both precisions. */
+async function int8(directory) {
+  const rows = [];
+  for (const [name, examples] of [
+    ['STS-B test', await stsB()],
+    ['KLUE-STS dev', await klueSts()],
+  ]) {
+    const evaluator = EmbeddingSimilarityEvaluator.fromInputExamples(examples, {});
+    const values = [];
+    for (const precision of ['float32', 'int8']) {
+      const model = await SentenceTransformer.load(directory, { precision });
+      values.push((await evaluator.evaluate(model))[evaluator.primaryMetric]);
+      await model.dispose();
+    }
+    rows.push([name, examples.length, ...values.map((value) => value.toFixed(4)), (values[1] - values[0]).toFixed(4)]);
+  }
+  return table(['data', 'pairs', 'float32', 'int8', 'int8 - float32'], rows);
 }
 
 async function scifact(model) {
@@ -96,6 +125,7 @@ for (const name of chosen.length > 0 ? chosen : Object.keys(tasks)) {
 }
 peer?.stop();
 if (chosen.length === 0) {
+  text += `\n## int8, Spearman of cosine\n\n${await int8(directory)}\n`;
   const intro = `# Measures beside Python's\n\nModel: ${path.basename(path.resolve(directory))}. Python: sentence-transformers on torch, float32.\n`;
   writeFileSync(fileURLToPath(new URL('results/evaluate.md', import.meta.url)), intro + text);
 }
