@@ -80,7 +80,9 @@ const recipes: Record<Recipe, { summary: string; losses: readonly string[]; data
 
 /** `flatrank train`: fine-tunes a model. */
 export function trainCommand(signal: AbortSignal): Command {
-  const command = new Command('train').description('Fine-tune a bi-encoder or a cross-encoder on data.');
+  const command = new Command('train')
+    .description('Fine-tune a bi-encoder or a cross-encoder on data.')
+    .helpCommand(false);
   for (const recipe of Object.keys(recipes) as Recipe[]) command.addCommand(recipeCommand(recipe, signal));
   return command.addHelpText('after', exitCodesHelp);
 }
