@@ -28,7 +28,8 @@ const texts = {
   'one text of 500 words': makeTexts(1, 500, 500, 5),
   '256 sentences of 5 to 25 words': makeTexts(256, 5, 25, 2),
   '64 abstracts of 120 to 200 words': makeTexts(64, 120, 200, 3),
-  '128 texts of 5 to 200 words, mixed': makeTexts(128, 5, 200, 4),
+  '64 texts of 5 to 200 words': makeTexts(64, 5, 200, 4),
+  '40 questions of 5 to 15 words, 40 abstracts': [...makeTexts(40, 5, 15, 6), ...makeTexts(40, 120, 200, 7)],
 };
 
 /** Times that a set of texts is encoded. */
