@@ -95,6 +95,7 @@ async function race(name, directory, kind, maxLength, dropout, loss, batches, pe
       own: own.ms,
       peer: peer?.ms,
       peak: peer?.peak,
+      resident: process.memoryUsage.rss() / 2 ** 20,
       apart: Math.abs(own.loss - (peer?.loss ?? own.loss)),
     });
   }
@@ -111,7 +112,8 @@ async function race(name, directory, kind, maxLength, dropout, loss, batches, pe
         megabytes(both.at(-1).peak),
       ]
     : ['–', '–', megabytes(ownPeak()), '–'];
-  console.log(name, rounds.map((r) => `${r.own.toFixed(0)}/${r.peer?.toFixed(0)}`).join(' '));
+  console.log(name, rounds.map((r) => `${r.own.toFixed(0)}/${r.peer?.toFixed(0) ?? '–'}`).join(' '));
+  console.log('resident, MB', rounds.map((r) => r.resident.toFixed(0)).join(' '));
   const apart = dropout ? 'dropout differs' : Math.max(...rounds.map((r) => r.apart)).toExponential(0);
   return [name, Math.round(tokens / rounds.length), own.toFixed(0), ...cells, apart];
 }
