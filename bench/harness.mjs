@@ -33,13 +33,13 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Milliseconds between turns, and below which a run counts as short. */
-const [rest, short] = [50, 50];
+/** Milliseconds between turns, and of which short runs are repeated. */
+const [rest, burst] = [50, 30];
 
 /**
  * Times contestants in turn, A B C A B C …, so that a machine whose speed drifts is fair to all of them. A turn begins when
- * the threads of the one before have fallen asleep (some spin for a while), and what is short runs twice, of which the
- * second counts: as a service does it, not as one that wakes up for it.
+ * the threads of the one before have fallen asleep (some spin for a while). What is short runs again and again, and the
+ * median without the first counts: as in a service that is busy, not in one that wakes up for it.
  * @param contestants { name: async () => milliseconds }, the first being ours
  * @returns { name: { ms: median, ratio: median of (its time / ours) in the same round } }
  */
@@ -48,9 +48,10 @@ export async function interleave(contestants, rounds) {
   for (let round = -1; round < rounds; round++)
     for (const [name, run] of Object.entries(contestants)) {
       await setTimeout(rest);
-      let elapsed = await run();
-      if (elapsed < short) elapsed = await run();
-      if (round >= 0) times[name].push(elapsed); // the first round warms up
+      const end = performance.now() + burst;
+      const turn = [await run()];
+      while (performance.now() < end) turn.push(await run());
+      if (round >= 0) times[name].push(median(turn.length > 1 ? turn.slice(1) : turn)); // the first round warms up
     }
   const [ours] = Object.values(times);
   return Object.fromEntries(
