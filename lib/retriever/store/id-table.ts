@@ -1,13 +1,16 @@
 import { hash } from 'node:crypto';
 
-/** A document id, as rows are found by it: the first 128 bits of its SHA-256, as four words. */
+/** A document id, as rows are found by it: the first 128 bits of the SHA-256 of its UTF-16LE, as four words. */
 export type IdKey = Readonly<Uint32Array<ArrayBuffer>>;
 
 export const idKeyWords = 4;
 
-/** The key of a document id. Two ids with the same key are not to be found by anybody. */
+/**
+ * The key of a document id. Two ids with the same key are not to be found by anybody: UTF-16 keeps apart what UTF-8
+ * writes as one replacement character.
+ */
 export function idKey(id: string): IdKey {
-  const digest = hash('sha256', id, 'buffer');
+  const digest = hash('sha256', Buffer.from(id, 'utf16le'), 'buffer');
   return Uint32Array.from({ length: idKeyWords }, (_, i) => digest.readUInt32LE(4 * i));
 }
 
