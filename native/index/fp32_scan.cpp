@@ -185,7 +185,8 @@ void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
 void Fp32Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
                             Candidates* collectors, int slot) {
   const Block& block = *part.block;
-  const size_t d = queries_.dimension, at_once = std::clamp(kScatteredValues / d, size_t{1}, kScatteredRows);
+  const size_t d = queries_.dimension;
+  const size_t at_once = std::clamp(kScatteredValues / d, size_t{1}, std::min(kScatteredRows, kKeys / count));
   std::vector<float>& scratch = scratch_[static_cast<size_t>(slot)];
   scratch.resize(std::max(scratch.size(), (at_once + 1) * d));
   float* const row_scratch = scratch.data() + at_once * d;
