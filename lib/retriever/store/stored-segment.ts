@@ -93,7 +93,6 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- so that what is damaged rejects
   async vectors(): Promise<FlatSegment> {
     this.#checkSizes();
     return (this.#ready ??= this.#prepare());
