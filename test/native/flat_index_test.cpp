@@ -133,7 +133,8 @@ TEST(FlatIndexSelections) {
 }
 
 TEST(FlatIndexSelectionsOfRowsThatLieApart) {
-  // From one row at a time, where a row is long, to as many as the scratch of the most queries holds, where it is short.
+  // From one row at a time, where a row is long, to as many as the scratch of the most queries holds, where it is
+  // short.
   struct Shape {
     size_t n, d, nq;
   };
