@@ -134,7 +134,7 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
     const bytes = 4 * idKeyWords * this.#entry.rows;
     return (this.#ids ??= this.#files.index
       .required('ids', bytes)
-      .then((section) => new IdTable(new Uint32Array(section))));
+      .then((section) => IdTable.of(new Uint32Array(section))));
   }
 
   protected async close(): Promise<void> {
