@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 const rows = Number(values.rows);
 const dimension = 384;
-const groups = 100;
+const parts = 100;
 
 /**
  * Vectors by number: points about a thousand centres, as embeddings of texts about a thousand things are. The text is
@@ -43,12 +43,15 @@ const encoder = {
   encodeDocument: async (texts) => vectorsOf(texts),
 };
 
+/** `group` is by chance, so that the rows of one lie apart; those of a `shelf` stand side by side. */
 async function* documents() {
+  let state = 1;
+  const chance = (n) => Math.floor(((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32) * n);
   for (let i = 0; i < rows; i++)
     yield {
       id: `d${i}`,
       text: String(i),
-      metadata: { group: i % groups, year: 1990 + (i % 35), lang: i % 3 ? 'en' : 'ko' },
+      metadata: { group: chance(parts), shelf: Math.floor((i * parts) / rows), year: 1990 + chance(35) },
     };
 }
 
@@ -115,23 +118,31 @@ try {
   say();
 
   let query = 0;
-  const searching = (options) => () => timed(() => retriever.search(String((query += 7_919)), options));
-  const contestants = {
-    'all rows': searching({}),
-    '10%: { group: { lt: 10 } }': searching({ filter: { group: { lt: 10 } } }),
-    '1%: { group: 7 }': searching({ filter: { group: 7 } }),
-    '0.03%: { group: 7, year: 2000 }': searching({ filter: { group: 7, year: 2000 } }),
+  const next = () => String((query += 7_919));
+  const filters = {
+    'all rows': {},
+    '10% by chance: { group: { lt: 10 } }': { filter: { group: { lt: 10 } } },
+    '5% by chance: { group: { lt: 5 } }': { filter: { group: { lt: 5 } } },
+    '1% by chance: { group: 7 }': { filter: { group: 7 } },
+    '1% side by side: { shelf: 7 }': { filter: { shelf: 7 } },
+    '0.03% by chance: { group: 7, year: 2000 }': { filter: { group: 7, year: 2000 } },
   };
-  const results = await interleave(contestants, 31);
-  say('Medians of interleaved searches whose filters were used before; the ratio is that of the same round.');
+  const measured = async (count, rounds) => {
+    const contestants = Object.entries(filters).map(([name, options]) => {
+      const ask = () => retriever.search(count === 1 ? next() : Array.from({ length: count }, next), options);
+      return [name, () => timed(ask)];
+    });
+    return interleave(Object.fromEntries(contestants), rounds);
+  };
+  const [one, many] = [await measured(1, 31), await measured(32, 9)];
+  say('Medians of interleaved searches whose filters were used before; ratios are to all rows, in the same round.');
   say();
   say(
     table(
-      ['filter', 'ms', 'of the search over all rows'],
-      Object.entries(results).map(([name, { ms, ratio }]) => [
+      ['filter', 'ms', 'ratio', '32 queries at once, ms', 'ratio'],
+      Object.keys(filters).map((name) => [
         name,
-        milliseconds(ms),
-        name === 'all rows' ? '1' : ratio.toFixed(3),
+        ...[one, many].flatMap((results) => [milliseconds(results[name].ms), results[name].ratio.toFixed(3)]),
       ]),
     ),
   );
@@ -139,7 +150,7 @@ try {
   let year = 0;
   const fresh = await interleave(
     {
-      'all rows': searching({}),
+      'all rows': () => timed(() => retriever.search(next())),
       'a filter never used before': () =>
         timed(() => retriever.search('1', { filter: { group: 7, year: { gte: 1900 + year++ } } })),
     },
@@ -150,7 +161,8 @@ try {
     `A filter that was never used before, on fields that were: ${milliseconds(first.ms)} ms, ${first.ratio.toFixed(3)} of the search over all rows.`,
   );
   await retriever.dispose();
-  if (results['1%: { group: 7 }'].ratio > 0.1) process.exitCode = 1;
+  const kept1 = Object.keys(filters).filter((name) => name.startsWith('1%'));
+  if (kept1.some((name) => one[name].ratio > 0.1)) process.exitCode = 1;
 } finally {
   if (!values.store) rmSync(scratch, { recursive: true, force: true });
 }

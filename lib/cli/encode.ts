@@ -42,7 +42,9 @@ export function encodeCommand(signal: AbortSignal): Command {
 
 async function encode(files: readonly string[], options: EncodeCommandOptions, signal: AbortSignal): Promise<void> {
   const report = new Report(options.verbose ?? false);
-  await using model = await report.stage('load', () => SentenceTransformer.load(options.model, { signal }));
+  await using model = await report.load((onProgress) =>
+    SentenceTransformer.load(options.model, { onProgress, signal }),
+  );
   const documents = await report.stage('read', () => readFiles(files, model, options, signal));
   const ids = idLines(documents);
 

@@ -1,3 +1,4 @@
+import { normalize } from 'node:path';
 import { Command } from 'commander';
 import { readDocuments } from '../data/index.js';
 import { SentenceTransformer } from '../model/index.js';
@@ -5,6 +6,7 @@ import { documentCounter } from '../retriever/document-counter.js';
 import { Retriever, type SplitTextOptions } from '../retriever/index.js';
 import { isStore } from '../retriever/store/manifest.js';
 import { indexFiles } from './index-files.js';
+import { KnownVectors } from './known-vectors.js';
 import {
   exitCodesHelp,
   filesHelp,
@@ -25,8 +27,8 @@ interface IndexCommandOptions extends InputOptions {
 
 const examples = `
 STORE becomes a directory that 'flatrank search' and Retriever.open read, or is brought up to date: documents are compared
-by their content, only what is new or has changed is encoded, and documents that these files do not have any more are
-removed. Documents of other files stay. An interrupted run is gone on with by the next one.
+by their content, only texts that the store does not have are encoded, and documents that these files do not have any more
+are removed. Documents of other files stay. An interrupted run is gone on with by the next one.
 
 Examples:
   $ flatrank index notes/*.md docs.jsonl.gz --model models/all-MiniLM-L6-v2 --out notes.store
@@ -47,7 +49,7 @@ export function indexCommand(signal: AbortSignal): Command {
     .option('--json', 'print one JSON document');
   for (const option of [...inputOptions(), verboseOption()]) command.addOption(option);
   return command.addHelpText('after', examples).action(async (files: string[], options) => {
-    await index([...new Set(files)], options as IndexCommandOptions, signal);
+    await index([...new Set(files.map((file) => normalize(file)))], options as IndexCommandOptions, signal);
   });
 }
 
@@ -55,17 +57,21 @@ async function index(files: readonly string[], options: IndexCommandOptions, sig
   const report = new Report(options.verbose ?? false);
   const { out, overlap } = options;
   const split: SplitTextOptions | undefined = overlap === undefined ? (options.split ? {} : undefined) : { overlap };
-  await using encoder = await report.stage('load', () => SentenceTransformer.load(options.model, { signal }));
+  await using encoder = await report.load((onProgress) =>
+    SentenceTransformer.load(options.model, { onProgress, signal }),
+  );
   if (!(await isStore(out))) {
     await using empty = await Retriever.create({ encoder });
     await empty.save(out, { signal });
   }
-  await using retriever = await Retriever.open(out, { encoder });
+  const vectors = new KnownVectors(encoder);
+  await using retriever = await Retriever.open(out, { encoder: vectors.encoder() });
   const reading = { textField: options.text, idField: options.id, splitFor: documentCounter(encoder, signal) };
   const indexed = await report.stage('index', () =>
     report.count('encode', (update) =>
       indexFiles(retriever, files, {
         read: (file) => readDocuments(file, reading),
+        vectors,
         signal,
         onProgress: ({ done }) => {
           update(done);
@@ -76,13 +82,13 @@ async function index(files: readonly string[], options: IndexCommandOptions, sig
   );
   report.truncated(indexed.truncated, indexed.encoded, encoder.maxSeqLength);
   report.times();
-  const { documents, encoded, unchanged, removed } = indexed;
+  const { documents, encoded, moved, unchanged, removed } = indexed;
   if (options.json)
     process.stdout.write(
       `${JSON.stringify({ store: out, size: retriever.size, ...indexed, timesMs: report.timesMs }, null, 2)}\n`,
     );
   else
     process.stdout.write(
-      `${documents} documents: ${encoded} encoded, ${unchanged} unchanged, ${removed} removed; ${retriever.size} in ${out}\n`,
+      `${documents} documents: ${encoded} encoded, ${moved} moved, ${unchanged} unchanged, ${removed} removed; ${retriever.size} in ${out}\n`,
     );
 }

@@ -4,18 +4,21 @@ import { FlatrankError, describe } from '../errors.js';
 import { collectionOf } from '../retriever/collection.js';
 import type { Retriever, RetrieverAddOptions } from '../retriever/index.js';
 import { liveRows } from '../retriever/live-rows.js';
-import { holding, origin, type Origin } from '../retriever/segment.js';
+import { holding, origin, type Origin, type Snapshot } from '../retriever/segment.js';
 import type { FileDocument } from '../data/index.js';
+import type { KnownVectors } from './known-vectors.js';
 
 /** Documents that go into the store at once: an interrupted run goes on behind the last of these. */
-const stepDocuments = 2048;
+const stepDocuments = 1024;
 
 /** What {@link indexFiles} did. */
 export interface Indexed {
-  /** Documents that the files have. */
+  /** Documents that the files have: encoded, moved or unchanged. */
   documents: number;
   /** Of them, those that were new or had changed. */
   encoded: number;
+  /** Those whose text was in the store, under another id, of another file or with other metadata. */
+  moved: number;
   unchanged: number;
   /** Documents that were in the store and are not in the files any more. */
   removed: number;
@@ -26,39 +29,40 @@ export interface Indexed {
 interface Options extends Pick<RetrieverAddOptions, 'split' | 'onProgress' | 'signal'> {
   /** The documents of a file. */
   read: (file: string) => AsyncIterable<FileDocument>;
+  /** Told of the vectors that are there; the Retriever's encoder. */
+  vectors: KnownVectors;
 }
 
 /**
  * Makes the documents that the store has of these files the ones that the files have. Documents of other files stay.
  * @throws FlatrankError `ERR_DUPLICATE_ID` where two files, or two lines, give one id
  */
-export async function indexFiles(
+export async function indexFiles(retriever: Retriever, files: readonly string[], options: Options): Promise<Indexed> {
+  // Vectors are taken from what the store is now, whatever becomes of it meanwhile.
+  return holding(retriever[collectionOf].snapshot, async (snapshot) => {
+    const known = await knownDocuments(snapshot, new Set(files), options.vectors);
+    return bringUpToDate(retriever, files, known, options);
+  });
+}
+
+async function bringUpToDate(
   retriever: Retriever,
   files: readonly string[],
+  known: Known,
   { read, split, onProgress, signal }: Options,
 ): Promise<Indexed> {
-  const known = await knownDocuments(retriever, new Set(files));
-  const result: Indexed = { documents: 0, encoded: 0, unchanged: 0, removed: 0, truncated: 0 };
+  const result: Indexed = { documents: 0, encoded: 0, moved: 0, unchanged: 0, removed: 0, truncated: 0 };
   const seen = new Set<string>();
   let changed: FileDocument[] = [];
-  const put = async (): Promise<void> => {
-    const options: RetrieverAddOptions = {
+  let put = 0;
+  const putChanged = async (): Promise<void> => {
+    const { truncated } = await retriever.add(changed, {
       onDuplicate: 'replace',
+      onProgress: ({ done }) => onProgress?.({ done: put + done, total: undefined }),
       ...(split ? { split } : {}),
       ...(signal ? { signal } : {}),
-    };
-    const before = result.encoded;
-    const { truncated } = await retriever.add(changed, {
-      ...options,
-      ...(onProgress
-        ? {
-            onProgress: ({ done }) => {
-              onProgress({ done: before + done, total: undefined });
-            },
-          }
-        : {}),
     });
-    result.encoded += changed.length;
+    put += changed.length;
     result.truncated += truncated;
     changed = [];
   };
@@ -72,34 +76,51 @@ export async function indexFiles(
         );
       seen.add(document.id);
       result.documents++;
-      const content = contentOf(document, split);
-      if (known.get(document.id) === `${file}\n${content}`) result.unchanged++;
-      else changed.push(withOrigin(document, { file, content }));
-      if (changed.length >= stepDocuments) await put();
+      const text = hashOf([document.text, split]);
+      const content = `${text}.${hashOf(document.metadata)}`;
+      if (known.documents.get(document.id) === `${file}\n${content}`) {
+        result.unchanged++;
+        continue;
+      }
+      if (known.texts.has(text)) result.moved++;
+      else result.encoded++;
+      changed.push(withOrigin(document, { file, content }));
+      if (changed.length >= stepDocuments) await putChanged();
     }
-  if (changed.length > 0) await put();
-  const vanished = [...known.keys()].filter((id) => !seen.has(id));
+  if (changed.length > 0) await putChanged();
+  const vanished = [...known.documents.keys()].filter((id) => !seen.has(id));
   if (vanished.length > 0) result.removed = (await retriever.remove(vanished, signal ? { signal } : {})).removed;
   return result;
 }
 
-/** What the store has of these files: file and content by id. */
-async function knownDocuments(retriever: Retriever, files: ReadonlySet<string>): Promise<Map<string, string>> {
-  const known = new Map<string, string>();
-  await holding(retriever[collectionOf].snapshot, async (snapshot) => {
-    for await (const rows of liveRows(snapshot))
-      for (const { id, [origin]: from } of rows)
-        if (from && files.has(from.file)) known.set(id, `${from.file}\n${from.content}`);
-  });
-  return known;
+/** What a store has. */
+interface Known {
+  /** Of the files: file and content by id. */
+  readonly documents: Map<string, string>;
+  /** Hashes of all texts that came from files. */
+  readonly texts: Set<string>;
 }
 
-/** A hash of everything that a document's rows depend on. */
-function contentOf({ text, metadata }: FileDocument, split: Options['split']): string {
-  return createHash('sha256')
-    .update(JSON.stringify([text, metadata, split]))
-    .digest('base64url')
-    .slice(0, 22);
+async function knownDocuments(
+  snapshot: Snapshot<unknown>,
+  files: ReadonlySet<string>,
+  vectors: KnownVectors,
+): Promise<Known> {
+  const documents = new Map<string, string>();
+  const texts = new Set<string>();
+  for await (const { segment, rows, numbers } of liveRows(snapshot))
+    for (const [i, { id, text, [origin]: from }] of rows.entries()) {
+      vectors.learn(text, { segment, row: numbers[i]! });
+      if (!from) continue;
+      texts.add(from.content.split('.')[0]!);
+      if (files.has(from.file)) documents.set(id, `${from.file}\n${from.content}`);
+    }
+  return { documents, texts };
+}
+
+/** 128 bits of a hash of something that is written as JSON. */
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22);
 }
 
 function withOrigin(document: FileDocument, from: Origin): FileDocument {

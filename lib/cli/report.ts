@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
+import type { OnProgress } from '../runtime/progress.js';
 
 /** A job that tells how far it is, with a word on it, and how far it will go where that changes. */
 type Watched<T> = (update: (done: number, note?: string) => void, setTotal: (total: number) => void) => Promise<T>;
@@ -27,6 +28,18 @@ export class Report {
       const ms = (this.timesMs[name] ?? 0) + performance.now() - start;
       this.timesMs[name] = Math.round(ms * 100) / 100;
     }
+  }
+
+  /** Loads a model, as the stage 'load': under a bar of bytes where it has to be downloaded. */
+  async load<T>(job: (onProgress: OnProgress) => Promise<T>): Promise<T> {
+    return this.stage('load', () =>
+      this.progress('load', 1, (update, setTotal) =>
+        job(({ done, total }) => {
+          setTotal(total);
+          update(done);
+        }),
+      ),
+    );
   }
 
   /** Runs a job that tells how far it is, and a word on it, under a bar that goes when it ends. */

@@ -82,11 +82,13 @@ async function searchStore(store: string, question: string, context: Context): P
   const { options, report, signal } = context;
   const { model } = options;
   await using encoder =
-    model === undefined ? undefined : await report.stage('load', () => SentenceTransformer.load(model, { signal }));
+    model === undefined
+      ? undefined
+      : await report.load((onProgress) => SentenceTransformer.load(model, { onProgress, signal }));
   await using crossEncoder = await loadCrossEncoder(context);
   const models = { ...(encoder ? { encoder } : {}), ...(crossEncoder ? { crossEncoder } : {}) };
-  await using retriever = await report.stage('open', () =>
-    Retriever.open(store, { ...models, readOnly: true, signal }),
+  await using retriever = await report.load((onProgress) =>
+    Retriever.open(store, { ...models, readOnly: true, onProgress, signal }),
   );
   await answer(question, retriever, 0, context);
 }
@@ -94,7 +96,9 @@ async function searchStore(store: string, question: string, context: Context): P
 /** The documents of files, encoded in memory. */
 async function searchFiles(files: readonly string[], question: string, context: Context): Promise<void> {
   const { options, report, signal } = context;
-  await using encoder = await report.stage('load', () => SentenceTransformer.load(options.model!, { signal }));
+  await using encoder = await report.load((onProgress) =>
+    SentenceTransformer.load(options.model!, { onProgress, signal }),
+  );
   await using crossEncoder = await loadCrossEncoder(context);
   await using retriever = await Retriever.create({ encoder, ...(crossEncoder ? { crossEncoder } : {}) });
   const documents = await report.stage('read', () => readFiles(files, encoder, options, signal));
@@ -114,7 +118,9 @@ async function searchFiles(files: readonly string[], question: string, context: 
 
 async function loadCrossEncoder({ options, report, signal }: Context): Promise<CrossEncoder | undefined> {
   const { rerank } = options;
-  return rerank === undefined ? undefined : report.stage('load', () => CrossEncoder.load(rerank, { signal }));
+  return rerank === undefined
+    ? undefined
+    : report.load((onProgress) => CrossEncoder.load(rerank, { onProgress, signal }));
 }
 
 async function answer(

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { FlatrankError, checkInteger, checkOneOf, invalidArgument } from '../errors.js';
 import { Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
@@ -52,8 +52,10 @@ export interface SentenceTransformerInitializeOptions extends InitializeOptions 
 
 /** Where a model was loaded from, and how: what `SentenceTransformer.load` needs to load it again. */
 export interface ModelSource {
-  /** The absolute path of its directory. */
+  /** The absolute path of its directory, or its id on the Hub. */
   readonly model: string;
+  /** The commit, of a model of the Hub. */
+  readonly revision?: string;
   readonly precision?: Precision;
   readonly pooling?: Pooling;
   readonly maxSeqLength?: number;
@@ -81,12 +83,15 @@ export interface EncodeStreamOptions extends EncodeOptions {
 export class SentenceTransformer {
   #worker: ModelWorker<SentenceTransformerInfo>;
   #source: ModelSource | undefined;
+  /** Directory of the files that it was loaded from. */
+  #directory: string | undefined;
   /** Directory of the weights, where it is the model's own. */
   #owned: string | undefined;
 
-  private constructor(worker: ModelWorker<SentenceTransformerInfo>, source?: ModelSource) {
+  private constructor(worker: ModelWorker<SentenceTransformerInfo>, source?: ModelSource, directory?: string) {
     this.#worker = worker;
     this.#source = source;
+    this.#directory = directory;
   }
 
   /**
@@ -107,13 +112,17 @@ export class SentenceTransformer {
     const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'sentence-transformers') };
     const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
-    const { pooling, maxSeqLength } = spec;
-    return new SentenceTransformer(worker, {
-      model: resolve(spec.directory),
+    const { pooling, maxSeqLength, directory } = spec;
+    const source: ModelSource = {
+      // A snapshot of the Hub lies in a folder that is named for its commit.
+      ...(directory === dirOrHubId
+        ? { model: resolve(directory) }
+        : { model: dirOrHubId, revision: basename(directory) }),
       precision: o.precision ?? 'float32',
       ...(pooling === undefined ? {} : { pooling }),
       ...(maxSeqLength === undefined ? {} : { maxSeqLength }),
-    });
+    };
+    return new SentenceTransformer(worker, source, resolve(directory));
   }
 
   /**
@@ -142,14 +151,14 @@ export class SentenceTransformer {
    * @throws FlatrankError `ERR_NOT_FOUND` where the model's files are gone, `ERR_UNSUPPORTED` where it never had any
    */
   async fingerprint(): Promise<string> {
-    if (!this.#source)
+    if (!this.#source || !this.#directory)
       throw new FlatrankError(
         'ERR_UNSUPPORTED',
         'Expected a model that was loaded from files: save it and load it again',
       );
-    const { model, precision, pooling } = this.#source;
+    const { precision, pooling } = this.#source;
     const { maxSeqLength, prompts, truncateDim } = this.#worker.info;
-    return modelFingerprint(model, { precision, pooling, maxSeqLength, prompts: prompts.texts, truncateDim });
+    return modelFingerprint(this.#directory, { precision, pooling, maxSeqLength, prompts: prompts.texts, truncateDim });
   }
 
   /** Where it was loaded from, and how; undefined where its weights lie in no directory of the caller's. */
@@ -302,7 +311,8 @@ export class SentenceTransformer {
     await old.dispose();
     if (this.#owned !== directory) await disown(this.#owned);
     this.#owned = owned ? directory : undefined;
-    this.#source = owned ? undefined : { model: resolve(directory), precision: 'float32' };
+    this.#directory = owned ? undefined : resolve(directory);
+    this.#source = this.#directory === undefined ? undefined : { model: this.#directory, precision: 'float32' };
     if (owned) own(directory);
   }
 

@@ -4,8 +4,13 @@ import { describe, invalidArgument } from '../errors.js';
 /** What metadata is compared with. */
 export type FilterScalar = string | number | boolean | null;
 
+/** What JSON has of a value: of a Date a string. */
+type Written<T> = T extends { toJSON(): infer J } ? J : T;
+
 /** The scalars that a field of this type can hold; of an array, those of its elements. */
-type ScalarOf<T> = unknown extends T ? FilterScalar : Extract<T extends readonly (infer E)[] ? E : T, FilterScalar>;
+type ScalarOf<T> = unknown extends T
+  ? FilterScalar
+  : Extract<Written<T extends readonly (infer E)[] ? E : T>, FilterScalar>;
 
 /** Conditions on one field; all that are given have to hold. */
 export interface FilterCondition<V extends FilterScalar = FilterScalar> {

@@ -1,15 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Matrix, pickRows } from '../matrix.js';
 import { hasBit } from './bitmap.js';
-import type { Part, Row, Snapshot } from './segment.js';
+import type { Part, Row, Segment, Snapshot } from './segment.js';
 
 /** Rows read at a time. */
 const windowRows = 1024;
 
+/** Rows of one segment, and which of its rows they are. */
+export interface LiveRows<M> {
+  readonly segment: Segment<M>;
+  readonly rows: readonly Row<M>[];
+  readonly numbers: readonly number[];
+}
+
 /** The rows of a snapshot that were not removed, window by window, in their order. */
-export async function* liveRows<M>({ parts }: Snapshot<M>): AsyncGenerator<Row<M>[], void, undefined> {
+export async function* liveRows<M>({ parts }: Snapshot<M>): AsyncGenerator<LiveRows<M>, void, undefined> {
   for (const part of parts)
-    for (const [begin, end, live] of windows(part)) yield pick(await part.segment.rows(begin, end), live);
+    for (const [begin, end, live] of windows(part)) {
+      const rows = pick(await part.segment.rows(begin, end), live);
+      yield { segment: part.segment, rows, numbers: live.map((row) => begin + row) };
+    }
 }
 
 /** The same with their vectors. */

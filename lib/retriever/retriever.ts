@@ -119,16 +119,17 @@ export class Retriever<M = Record<string, unknown>> {
     options?: RetrieverOpenOptions,
   ): Promise<Retriever<M>> {
     checkString('directory', directory);
-    const checked = checkOptions(options, ['encoder', 'crossEncoder', 'readOnly', 'signal']);
+    const checked = checkOptions(options, ['encoder', 'crossEncoder', 'readOnly', 'onProgress', 'signal']);
     const given = checked.encoder === undefined ? undefined : checkEncoder(checked.encoder);
     const crossEncoder = checkCrossEncoder(checked.crossEncoder);
     const readOnly: unknown = checked.readOnly ?? false;
     if (typeof readOnly !== 'boolean') throw invalidArgument('readOnly', 'a boolean', readOnly);
+    const onProgress = checkCallback('onProgress', checked.onProgress);
     const signal = checkSignal(checked.signal);
     const collection = await StoreCollection.open<M>(resolve(directory), readOnly);
     try {
       const { metric, dimension, model } = collection.manifest;
-      const loaded = given ? undefined : await loadModel(directory, model, signal);
+      const loaded = given ? undefined : await loadModel(directory, model, { onProgress, signal });
       try {
         const encoder = (given ?? loaded)!;
         await checkModel(directory, { dimension, model }, encoder);
@@ -219,7 +220,8 @@ export class Retriever<M = Record<string, unknown>> {
   /**
    * Sees what other processes wrote to the store since it was opened.
    * @returns whether there was something
-   * @throws FlatrankError as `open`; `ERR_UNSUPPORTED` for a Retriever in memory
+   * @throws FlatrankError as `open`, `ERR_MODEL_MISMATCH` also where a store of another metric was saved in its place;
+   *   `ERR_UNSUPPORTED` for a Retriever in memory
    */
   async refresh(): Promise<boolean> {
     return this.#change(undefined, async () => {
@@ -229,12 +231,16 @@ export class Retriever<M = Record<string, unknown>> {
     });
   }
 
-  /** All documents as they are now, in the order they were added; of one that was split, its passages. */
+  /**
+   * All documents as they are now, in the order they were added; of one that was split, its passages.
+   * @throws FlatrankError `ERR_DISPOSED`; of a store also `ERR_BAD_FILE`
+   */
   async *documents(): AsyncGenerator<RetrieverDocument<M>, void, undefined> {
+    this.#calls.check();
     const { snapshot } = this.#parts.collection;
     for (const { segment } of snapshot.parts) segment.retain();
     try {
-      for await (const rows of liveRows(snapshot))
+      for await (const { rows } of liveRows(snapshot))
         for (const { id, text, metadata } of rows) yield { id, text, metadata };
     } finally {
       for (const { segment } of snapshot.parts) await segment.release();

@@ -117,6 +117,8 @@ export interface RetrieverOpenOptions {
   crossEncoder?: RetrieverCrossEncoder;
   /** Refuses every change. Without it the first change takes the store's lock. */
   readOnly?: boolean;
+  /** Called with bytes where the store's own model has to be downloaded. */
+  onProgress?: (progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
 

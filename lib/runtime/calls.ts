@@ -12,9 +12,14 @@ export class Calls {
     this.#owner = owner;
   }
 
+  /** @throws FlatrankError `ERR_DISPOSED` behind `dispose` */
+  check(): void {
+    if (this.#disposed) throw new FlatrankError('ERR_DISPOSED', `This ${this.#owner} was disposed before the call`);
+  }
+
   /** Runs `call`. @throws FlatrankError `ERR_DISPOSED` behind `dispose` */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#disposed) throw new FlatrankError('ERR_DISPOSED', `This ${this.#owner} was disposed before the call`);
+    this.check();
     this.#running++;
     try {
       return await call();

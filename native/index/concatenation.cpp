@@ -33,7 +33,15 @@ void Concatenation::Append(const Snapshot& part, size_t rows, const uint8_t* bit
     Fill(first, end);
     return;
   }
-  for (size_t i = 0; i < rows; i += 8) {
+  size_t i = 0;
+  if (first % 64 == 0) {  // whole words, as segments that are full begin
+    for (; i + 64 <= rows; i += 64) {
+      uint64_t word = 0;
+      for (size_t byte = 0; byte < 8; ++byte) word |= uint64_t{bitmap[i / 8 + byte]} << (8 * byte);
+      words_[(first + i) / 64] = word;
+    }
+  }
+  for (; i < rows; i += 8) {
     uint64_t byte = bitmap[i / 8];
     if (rows - i < 8) byte &= (uint64_t{1} << (rows - i)) - 1;
     const size_t at = first + i, shift = at % 64;

@@ -17,6 +17,7 @@ constexpr size_t kScratchValues = size_t{1} << 18;  // of rows that have to be c
 
 constexpr size_t kScatteredValues = size_t{6} << 10;  // of rows that lie apart: they stay in L1
 constexpr size_t kScatteredRows = 64;
+constexpr size_t kRowsAhead = 8;  // on their way from memory
 
 // With up to this many queries the scan waits for memory, so the dearer but far tighter form costs nothing.
 constexpr size_t kMemoryBound = 2;
@@ -121,6 +122,9 @@ class Fp32Scan::Pass {
       rules_[j] = scan.RuleFor(form_, scan.norms_[first + j], collectors[j].threshold());
   }
 
+  // Whether what is measured of rows is looked at.
+  bool UsesNorms() const { return form_ == Form::kDots; }
+
   // rows (taken, d) with what is measured of them; row_of(i) is the row of the part that row i is.
   template <typename RowOf>
   void Take(const float* rows, const float* norm2_low, const float* norm_high, size_t taken, RowOf row_of) {
@@ -180,12 +184,12 @@ void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
   }
 }
 
-// Rows that lie apart come from memory one by one: they are fetched some at a time, so that the processor waits for
-// many of them at once.
+// Rows that lie apart come from memory one by one: several are on their way at once.
 void Fp32Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
                             Candidates* collectors, int slot) {
   const Block& block = *part.block;
-  const size_t d = queries_.dimension, at_once = std::clamp(kScatteredValues / d, size_t{1}, kScatteredRows);
+  const size_t d = queries_.dimension;
+  const size_t at_once = std::clamp(kScatteredValues / d, size_t{1}, std::min(kScatteredRows, kKeys / count));
   std::vector<float>& scratch = scratch_[static_cast<size_t>(slot)];
   scratch.resize(std::max(scratch.size(), (at_once + 1) * d));
   float* const row_scratch = scratch.data() + at_once * d;
@@ -194,15 +198,18 @@ void Fp32Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, si
       for (size_t i = 0; i < n; ++i) RefineAll({&part, rows[i], rows[i] + 1}, first + j, collectors[j], row_scratch);
     return;
   }
-  float low[kScatteredRows], high[kScatteredRows];
+  float low[kScatteredRows] = {}, high[kScatteredRows] = {};
   Pass pass(*this, part, first, count, collectors, row_scratch);
+  for (size_t i = 0; i < std::min(n, kRowsAhead); ++i) block.PrefetchRowToL2(rows[i]);
   for (size_t top = 0; top < n; top += at_once) {
     const size_t taken = std::min(at_once, n - top);
     for (size_t i = 0; i < taken; ++i) {
+      if (top + i + kRowsAhead < n) block.PrefetchRowToL2(rows[top + i + kRowsAhead]);
       const size_t row = rows[top + i];
       float* const to = scratch.data() + i * d;
       const float* const from = block.Rows(row, 1, to);
       if (from != to) std::memcpy(to, from, d * sizeof(float));
+      if (!pass.UsesNorms()) continue;
       low[i] = block.norm2_low.data()[row];
       high[i] = block.norm_high.data()[row];
     }

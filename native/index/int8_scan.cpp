@@ -111,7 +111,7 @@ Interval Int8Scan::IntervalFor(const QueryTerms& terms, const Part& part, size_t
   return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(part.first + row)};
 }
 
-// Returns how many rows survived.
+// Returns how many wanted rows survived.
 size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Candidates* collectors, Slot& slot) const {
   const Part& part = *rows.part;
   const Prepared& prepared = slot.prepared;
@@ -132,7 +132,6 @@ size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Cand
     const size_t found =
         coder_.scan(part.block->codes->panel(panel), taken, space_.steps(),
                     {prepared.codes.data(), prepared.bias.data(), count}, slot.rules.data(), slot.hits.data());
-    survived += found;
     const size_t first_row = panel * kPanelRows;
     panel += taken;
     taken = found * kFewHits > taken * kPanelRows * count ? 2 : std::min(2 * taken, at_once);
@@ -140,6 +139,7 @@ size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Cand
       const CodeHit& hit = slot.hits[i];
       const size_t row = first_row + hit.row;
       if (row < rows.begin || row >= rows.end || !queries_.Wants(part.first + row)) continue;
+      ++survived;
       Candidates& collector = collectors[hit.query];
       const float before = collector.threshold();
       const Interval interval = IntervalFor(prepared.terms[hit.query], part, row, hit.dot);

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kChunkBytes = size_t{512} << 10;  // a task's rows: they stay in the cache for all panels
 constexpr size_t kLeastChunkRows = 128;
+constexpr size_t kSelectedChunks = 16;  // of a task where rows are left out: those that lie apart are taken together
 constexpr size_t kTasksPerThread = 8;
 constexpr size_t kQueriesAtOnce = 2048;
 constexpr size_t kMostBytes = size_t{256} << 20;  // of the candidates of a search: more queries wait for their turn
@@ -25,8 +26,11 @@ constexpr double kBytesPerSecond = 20e9;          // read by a scan, where memor
 constexpr double kQueriesPerByte = 16;            // queries that take as long as reading the bytes they meet
 constexpr double kQuerySeconds = 2e-6;            // what a query costs beside the rows it meets
 constexpr double kWorthThread = 40e-6;            // seconds of work from which waking another thread pays
-constexpr size_t kScattered = 12;                 // of so many rows one is wanted: codes lie in panels of 16
+constexpr size_t kScattered = 12;                 // rows whose scan takes as long as fetching one that lies apart
+constexpr size_t kScatteredMany = 5;              // the same where arithmetic is the limit
+constexpr size_t kManyQueries = 8;                // from which it is
 constexpr size_t kGap = 8;                        // rows between wanted ones that are cheaper scanned than skipped
+constexpr size_t kCodedGap = 64;                  // the same where they have codes
 
 // A task: rows that queries of one panel meet. Ordered so that tasks of one thread prepare a panel for a block once.
 struct Task {
@@ -34,13 +38,19 @@ struct Task {
   size_t panel;
 };
 
+// Rows whose codes, or values, stay in the cache for all panels.
+size_t ChunkRows(const Part& part, size_t dimension) {
+  const size_t row_bytes = dimension * (part.coded > 0 ? 1 : sizeof(float));
+  return std::max(kChunkBytes / row_bytes, kLeastChunkRows) / kPanelRows * kPanelRows;
+}
+
 std::vector<Task> Divide(const Queries& queries, size_t panels, size_t threads) {
   const Snapshot& snapshot = *queries.snapshot;
-  const size_t even = snapshot.rows * panels / (threads * kTasksPerThread) + 1;
+  const size_t even = snapshot.rows * panels / (threads * kTasksPerThread) / kPanelRows * kPanelRows;
   std::vector<Task> tasks;
   for (const Part& part : snapshot.parts) {
-    const size_t row_bytes = queries.dimension * (part.coded > 0 ? 1 : sizeof(float));
-    const size_t rows = std::max(std::min(kChunkBytes / row_bytes, even), kLeastChunkRows) / kPanelRows * kPanelRows;
+    const size_t most = ChunkRows(part, queries.dimension) * (queries.selection == nullptr ? 1 : kSelectedChunks);
+    const size_t rows = std::max(std::min(most, even), kLeastChunkRows);
     for (size_t panel = 0; panel < panels; ++panel)
       for (size_t begin = 0; begin < part.rows; begin += rows)
         tasks.push_back({{&part, begin, std::min(begin + rows, part.rows)}, panel});
@@ -48,19 +58,17 @@ std::vector<Task> Divide(const Queries& queries, size_t panels, size_t threads) 
   return tasks;
 }
 
-// Whether the wanted rows of `rows` are so few that they lie apart.
-bool IsScattered(const RowRange& rows, const Selection* selection) {
+// Whether the wanted rows of `rows` are so few that each is to be fetched by itself for `count` queries.
+bool IsScattered(const RowRange& rows, const Selection* selection, size_t count) {
   if (selection == nullptr) return false;
-  const size_t first = rows.part->first;
-  return selection->Count(first + rows.begin, first + rows.end) * kScattered < rows.end - rows.begin;
+  const size_t first = rows.part->first, wanted = selection->Count(first + rows.begin, first + rows.end);
+  return wanted * (count < kManyQueries ? kScattered : kScatteredMany) < rows.end - rows.begin;
 }
 
-std::vector<uint32_t> WantedRows(const RowRange& rows, const Selection& selection) {
+void AppendWanted(const RowRange& rows, const Selection& selection, std::vector<uint32_t>& wanted) {
   const size_t first = rows.part->first, end = first + rows.end;
-  std::vector<uint32_t> wanted;
   for (size_t label = selection.Next(first + rows.begin, end); label < end; label = selection.Next(label + 1, end))
     wanted.push_back(static_cast<uint32_t>(label - first));
-  return wanted;
 }
 
 // Calls body(rows) for the parts of `rows` that hold wanted ones.
@@ -70,10 +78,10 @@ void ForWanted(const RowRange& rows, const Selection* selection, Body body) {
     body(rows);
     return;
   }
-  const size_t first = rows.part->first, end = first + rows.end;
+  const size_t first = rows.part->first, end = first + rows.end, gap = rows.part->coded > 0 ? kCodedGap : kGap;
   for (size_t label = selection->Next(first + rows.begin, end); label < end;) {
     size_t last = selection->NextOut(label, end), next = selection->Next(last, end);
-    while (next < end && next - last < kGap) {
+    while (next < end && next - last < gap) {
       last = selection->NextOut(next, end);
       next = selection->Next(last, end);
     }
@@ -104,13 +112,17 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
     const size_t first = task.panel * panel, count = std::min(panel, queries.count - first);
     for (size_t j = first; j < first + count; ++j) mine[j].Lower(thresholds[j].load(std::memory_order_relaxed));
     const Part& part = *task.rows.part;
-    if (IsScattered(task.rows, queries.selection)) {
-      const std::vector<uint32_t> rows = WantedRows(task.rows, *queries.selection);
-      scan.RunScattered(part, rows.data(), rows.size(), first, count, mine.data() + first, slot);
-    } else {
-      ForWanted(task.rows, queries.selection,
-                [&](const RowRange& rows) { scan.Run(rows, first, count, mine.data() + first, slot); });
+    const size_t chunk = ChunkRows(part, queries.dimension);
+    std::vector<uint32_t> apart;
+    for (size_t begin = task.rows.begin; begin < task.rows.end; begin += chunk) {
+      const RowRange rows{&part, begin, std::min(begin + chunk, task.rows.end)};
+      if (IsScattered(rows, queries.selection, count))
+        AppendWanted(rows, *queries.selection, apart);
+      else
+        ForWanted(rows, queries.selection,
+                  [&](const RowRange& run) { scan.Run(run, first, count, mine.data() + first, slot); });
     }
+    if (!apart.empty()) scan.RunScattered(part, apart.data(), apart.size(), first, count, mine.data() + first, slot);
     for (size_t j = first; j < first + count; ++j) {
       float known = thresholds[j].load(std::memory_order_relaxed);
       while (mine[j].threshold() < known && !thresholds[j].compare_exchange_weak(known, mine[j].threshold())) {

@@ -132,6 +132,30 @@ TEST(FlatIndexSelections) {
       for (const size_t k : {1, 20, 1000}) CheckAgainstDefinition(x, q, d, metric, k, &selection);
 }
 
+TEST(FlatIndexSelectionsOfRowsThatLieApart) {
+  // From one row at a time, where a row is long, to as many as the scratch of the most queries holds, where it is
+  // short.
+  struct Shape {
+    size_t n, d, nq;
+  };
+  for (const std::string kind : {"gaussian", "duplicates", "far near-duplicates", "overflowing"})
+    for (const auto& [n, d, nq] : {Shape{2500, 1, 130}, Shape{2500, 8, 300}, Shape{1700, 96, 126}, Shape{900, 97, 64},
+                                   Shape{900, 190, 70}, Shape{1100, 384, 3}, Shape{300, 6145, 2}}) {
+      const Vectors x = Make(kind, n, d, 91), q = Make(kind, nq, d, 92);
+      std::mt19937 random(93);
+      const Selection even = Select(n, [](size_t i) { return i % 13 == 5; });
+      const Selection few = Select(n, [&](size_t) { return random() % 40 == 0; });
+      for (const Metric metric : {Metric::kL2, Metric::kInnerProduct})
+        for (const bool coded : {true, false}) {
+          TestIndex index(d, metric, coded);
+          Fill(index, x);
+          for (const Selection* selection : {&even, &few})
+            for (const size_t k : {size_t{9}, n})
+              CHECK(SearchIndex(index, q.data(), nq, k, 3, selection) == BruteForce(x, q, d, k, metric, selection));
+        }
+    }
+}
+
 TEST(FlatIndexSelectionFindsItsRuns) {
   const Selection selection = Select(200, [](size_t i) { return (i >= 60 && i < 70) || i == 128 || i >= 190; });
   CHECK(selection.Count(0, 200) == 21 && selection.Count(65, 129) == 6 && selection.Count(70, 128) == 0);
@@ -150,10 +174,12 @@ TEST(FlatIndexRangeSearchIsTheDefinition) {
         TestIndex index(d, metric, coded);
         Fill(index, x);
         const Selection odd = Select(n, [](size_t i) { return i % 2 == 1; });
-        for (const Selection* selection : {static_cast<const Selection*>(nullptr), &odd}) {
+        const Selection apart = Select(n, [](size_t i) { return i % 29 == 1; });
+        for (const Selection* selection : {static_cast<const Selection*>(nullptr), &odd, &apart}) {
           const Found all = BruteForce(x, q, d, n, metric, selection);
           // A radius that is some row's own distance excludes that row.
           for (const size_t rank : {size_t{0}, size_t{1}, n / 10, n / 2 - 1}) {
+            if (all.labels[rank] < 0) continue;
             const double radius = KeyOf(&x[static_cast<size_t>(all.labels[rank]) * d], q.data(), d, metric) *
                                   (metric == Metric::kL2 ? 1 : -1);
             const RangeResult found =
@@ -231,6 +257,8 @@ TEST(FlatIndexMapsRowsOfFiles) {
         index.Commit(2, kNever);
         CHECK(index.memory_bytes() < n * (d + 64) + 4096 && index.memory_bytes() >= n * 8);
         CHECK(SearchIndex(index, q.data(), 20, 10, 2) == BruteForce(x, q, d, 10, metric));
+        const Selection apart = Select(n, [](size_t i) { return i % 17 == 3; });
+        CHECK(SearchIndex(index, q.data(), 20, 10, 2, &apart) == BruteForce(x, q, d, 10, metric, &apart));
         Fill(index, q);  // rows in memory behind the mapped ones
         Vectors both = x;
         both.insert(both.end(), q.begin(), q.end());

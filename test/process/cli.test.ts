@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SentenceTransformer } from 'flatrank';
+import { Retriever, SentenceTransformer } from 'flatrank';
 import { goldenDirectory } from '../golden/golden-directory.js';
 import { scratchFolder } from './run.js';
 
@@ -139,8 +139,8 @@ describe('flatrank index, info, and search over a store', () => {
       '--json',
     );
     expect([code, stderr]).toEqual([0, '']);
-    const { documents, encoded, unchanged, removed, size } = JSON.parse(stdout);
-    return { documents, encoded, unchanged, removed, size };
+    const { documents, encoded, moved, unchanged, removed, size } = JSON.parse(stdout);
+    return { documents, encoded, moved, unchanged, removed, size };
   };
 
   it('encodes what changed, and removes what vanished', async () => {
@@ -149,18 +149,69 @@ describe('flatrank index, info, and search over a store', () => {
       { id: 'b', text: 'the bridge' },
       { id: 'c', text: '강', lang: 'ko' },
     );
-    expect(await index('guide.md')).toEqual({ documents: 5, encoded: 5, unchanged: 0, removed: 0, size: 5 });
-    expect(await index('guide.md')).toEqual({ documents: 5, encoded: 0, unchanged: 5, removed: 0, size: 5 });
+    const none = { encoded: 0, moved: 0, unchanged: 0, removed: 0, size: 5 };
+    expect(await index('guide.md')).toEqual({ ...none, documents: 5, encoded: 5 });
+    expect(await index('guide.md')).toEqual({ ...none, documents: 5, unchanged: 5 });
     // A text, a field of metadata, one that is gone, one that is new; the other file is not spoken of.
     write(
       { id: 'a', text: 'the deep river', lang: 'en' },
       { id: 'c', text: '강', lang: 'kr' },
       { id: 'd', text: 'new' },
     );
-    expect(await index()).toEqual({ documents: 3, encoded: 3, unchanged: 0, removed: 1, size: 5 });
-    expect(await index()).toEqual({ documents: 3, encoded: 0, unchanged: 3, removed: 0, size: 5 });
+    expect(await index()).toEqual({ ...none, documents: 3, encoded: 2, moved: 1, removed: 1 });
+    expect(await index()).toEqual({ ...none, documents: 3, unchanged: 3 });
     const plain = await flatrank('index', 'kept.jsonl', '-m', model, '--out', 'a.store');
-    expect(plain.stdout).toBe('3 documents: 0 encoded, 3 unchanged, 0 removed; 5 in a.store\n');
+    expect(plain.stdout).toBe('3 documents: 0 encoded, 0 moved, 3 unchanged, 0 removed; 5 in a.store\n');
+  });
+
+  it('encodes no text again that has another line, name or file', async () => {
+    const store = path.join(folder, 'moved.store');
+    const notes = (...texts: string[]): void => {
+      writeFileSync(path.join(folder, 'notes.jsonl'), texts.map((text) => JSON.stringify({ text })).join('\n'));
+    };
+    const bring = async (file: string): Promise<string> =>
+      (await flatrank('index', file, '-m', model, '--out', store)).stdout.split(';')[0]!;
+    /** Each document's id and text, and the best score of a search for its text. */
+    const contents = async (): Promise<[id: string, text: string, score: number][]> => {
+      await using retriever = await Retriever.open(store);
+      const found: [string, string, number][] = [];
+      for await (const { id, text } of retriever.documents()) {
+        const hit = (await retriever.search(text, { k: 4 })).find((one) => one.id === id);
+        found.push([id, text, Math.round(hit!.score * 1e4)]);
+      }
+      return found;
+    };
+    notes('one river', 'two rivers', 'three rivers');
+    expect(await bring('notes.jsonl')).toBe('3 documents: 3 encoded, 0 moved, 0 unchanged, 0 removed');
+    notes('a new line', 'one river', 'two rivers', 'three rivers');
+    expect(await bring('./notes.jsonl')).toBe('4 documents: 1 encoded, 3 moved, 0 unchanged, 0 removed');
+    expect(await contents()).toEqual(
+      ['a new line', 'one river', 'two rivers', 'three rivers'].map((text, i) => [
+        `notes.jsonl:${i + 1}`,
+        text,
+        10_000,
+      ]),
+    );
+    renameSync(path.join(folder, 'notes.jsonl'), path.join(folder, 'renamed.jsonl'));
+    expect(await bring('renamed.jsonl')).toBe('4 documents: 0 encoded, 4 moved, 0 unchanged, 0 removed');
+  });
+
+  it('goes on where it was interrupted', async () => {
+    const many = Array.from({ length: 6000 }, (_, i) => JSON.stringify({ text: `text number ${i} `.repeat(20) }));
+    writeFileSync(path.join(folder, 'long-run.jsonl'), many.join('\n'));
+    const args = ['index', 'long-run.jsonl', '-m', model, '--out', 'run.store'];
+    const child = spawn(process.execPath, [main, ...args], { cwd: folder });
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    const manifest = path.join(folder, 'run.store', 'manifest.json');
+    const size = (): number =>
+      existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as { documents: number }).documents : 0;
+    while (size() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill('SIGINT');
+    expect(await gone).toBe(130);
+    const kept = size();
+    expect(kept % 1024).toBe(0);
+    const { encoded, unchanged } = JSON.parse((await flatrank(...args, '--json')).stdout);
+    expect([encoded, unchanged]).toEqual([6000 - kept, kept]);
   });
 
   it('answers with the model that the store names', async () => {

@@ -1,11 +1,11 @@
 /** The Hub's cache between processes, and between flatrank and Python's huggingface_hub. */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, utimes } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CrossEncoder, SentenceTransformer } from 'flatrank';
+import { CrossEncoder, Retriever, SentenceTransformer } from 'flatrank';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { goldenDirectory } from '../golden/golden-directory.js';
 import { neededFiles } from '../../dist/model/resolve.js';
@@ -119,6 +119,24 @@ describe('load() with a Hub id', () => {
     await using offline = await SentenceTransformer.load('sentence-transformers/tiny');
     expect(offline.dimension).toBe(local.dimension);
     expect(server.seen).toEqual([]);
+  });
+
+  it('is what a store keeps of its model, with the commit', async () => {
+    const { server, cache } = await hub();
+    server.repos['models/owner/tiny'] = { refs: { main: commit }, files: await golden('tiny-bert') };
+    const store = join(cache, '..', 'a.store');
+    {
+      await using encoder = await SentenceTransformer.load('owner/tiny');
+      expect(encoder.source).toMatchObject({ model: 'owner/tiny', revision: commit });
+      await using memory = await Retriever.create({ encoder });
+      await memory.add(['a text', 'another']);
+      await memory.save(store);
+    }
+    await rm(cache, { recursive: true });
+    const progress: number[] = [];
+    await using retriever = await Retriever.open(store, { onProgress: ({ done }) => progress.push(done) });
+    expect((await retriever.search('a text', { k: 1 })).map(({ text }) => text)).toEqual(['a text']);
+    expect(progress.length).toBeGreaterThan(2);
   });
 
   it('fetches a cross-encoder, by its revision', async () => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +10,11 @@ import { expect, it } from 'vitest';
 import { entry, scratchFolder } from './run.js';
 
 /** How many times the writer is killed; `FLATRANK_KILLS=1000` for the whole of it. */
-const kills = Number(process.env['FLATRANK_KILLS'] ?? 40);
+const kills = Number(process.env['FLATRANK_KILLS'] ?? 30);
+
+/** Ids in use, and those of documents that are there from the beginning: enough for segments with a file of codes. */
+const ids = 2600;
+const begun = 2300;
 
 const folder = scratchFolder();
 const store = path.join(folder, 'store');
@@ -54,7 +59,7 @@ const retriever = await Retriever.open(store, { encoder });
 say({ ready: true });
 for (let round = 0; ; round++) {
   const kind = ['add', 'add', 'remove', 'remove', 'compact', 'compact', 'save'][random(7)];
-  const ids = Array.from({ length: 1 + random(kind === 'add' ? 40 : 8) }, () => 'd' + random(400));
+  const ids = Array.from({ length: 1 + random(kind === 'add' ? 40 : 8) }, () => 'd' + random(${ids}));
   const version = seed + '.' + round;
   say({ kind, ids, version });
   if (kind === 'add')
@@ -107,14 +112,17 @@ const sorted = (state: State): [string, string][] => [...state].sort(([a], [b]) 
 it(`a writer that is killed at any moment loses nothing that had resolved, and leaves nothing half done (${kills} times)`, async () => {
   const program = path.join(folder, 'writer.mjs');
   writeFileSync(program, writer);
+  let state: State = new Map(Array.from({ length: begun }, (_, i) => [`d${i}`, `d${i} begun`]));
   {
-    await using empty = await Retriever.create({ encoder });
-    await empty.save(store);
+    await using first = await Retriever.create({ encoder });
+    await first.add([...state].map(([id, text]) => ({ id, text, metadata: { version: 'begun' } })));
+    await first.save(store);
+    expect(readdirSync(store).some((name) => name.endsWith('.codes'))).toBe(true);
   }
-  let state: State = new Map();
   let savedState: State | undefined;
   const interrupted: Record<string, number> = {};
-  for (let kill = 0; kill < kills; kill++) {
+  const first = randomInt(1_000_000); // another run is hit elsewhere
+  for (let kill = first; kill < first + kills; kill++) {
     const child = spawn(process.execPath, [program, store, saved, String(kill)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

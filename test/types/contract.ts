@@ -92,6 +92,7 @@ export async function stores(encoder: SentenceTransformer, pages: AsyncIterable<
     tags: readonly string[];
     lang: 'ko' | 'en' | null;
     nested: { deep: number };
+    seen: Date;
   }
   await using retriever = await Retriever.open<Page>('dir', { encoder, readOnly: true });
   await retriever.add([{ id: 'a', text: 'text' }], { onDuplicate: 'replace', split: { maxTokens: 128, overlap: 16 } });
@@ -109,6 +110,7 @@ export async function stores(encoder: SentenceTransformer, pages: AsyncIterable<
   expectTypeOf(hit?.passage?.start).toEqualTypeOf<number | undefined>();
   await retriever.retrieve('question', { filter: { not: { lang: null } } });
   await retriever.search('question', { filter: { nested: { exists: true } } });
+  await retriever.search('question', { filter: { seen: { gte: '2020-01-01' } } });
   // @ts-expect-error another type than the field has
   await retriever.search('question', { filter: { year: '2020' } });
   // @ts-expect-error a value that the field never has

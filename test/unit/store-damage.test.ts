@@ -9,11 +9,19 @@ const { fresh, copy } = storeFolder();
 /** How many flips of each file are tried. */
 const flips = Number(process.env['FLATRANK_FUZZ'] ?? 40);
 
+interface Everything {
+  hits: Hit<Meta>[];
+  filtered: Hit<Meta>[];
+  all: Map<string, string>;
+}
+
 /** All that a store can be asked. */
-async function everything(
-  directory: string,
-): Promise<{ hits: Hit<Meta>[]; filtered: Hit<Meta>[]; all: Map<string, string> }> {
+async function everything(directory: string): Promise<Everything> {
   await using retriever = await Retriever.open<Meta>(directory, { encoder });
+  return await everythingOf(retriever);
+}
+
+async function everythingOf(retriever: Retriever<Meta>): Promise<Everything> {
   return {
     hits: await retriever.search('text of d3', { k: 1000 }),
     filtered: await retriever.search('text of d3', { k: 1000, filter: { lang: 'en', n: { gte: 7 } } }),
@@ -78,6 +86,22 @@ describe('damaged files are refused by name', async () => {
     }
   });
 
+  test.each(files.filter((name) => name.startsWith('s') && !name.includes('removed')))(
+    '%s: cut short while it is open',
+    async (name) => {
+      const directory = copy(original);
+      await using unread = await Retriever.open<Meta>(directory, { encoder });
+      await using read = await Retriever.open<Meta>(directory, { encoder });
+      expect(await everythingOf(read)).toEqual(expected);
+      truncateSync(path.join(directory, name), 64);
+      const refused = { code: 'ERR_BAD_FILE', message: expect.stringContaining(path.join(directory, name)) };
+      await expect(everythingOf(unread)).rejects.toMatchObject(refused);
+      // What it has read of an index it does not read again.
+      if (name.endsWith('.index')) expect(await everythingOf(read)).toEqual(expected);
+      else await expect(everythingOf(read)).rejects.toMatchObject(refused);
+    },
+  );
+
   test('files of one segment in place of those of another', async () => {
     const twins = fresh();
     await savedStore(twins, 100);
@@ -132,5 +156,46 @@ describe('damaged files are refused by name', async () => {
       if (!error) continue;
       expect(['ERR_BAD_FILE', 'ERR_UNSUPPORTED', 'ERR_MODEL_MISMATCH']).toContain(error.code);
     }
+  });
+});
+
+describe('damaged codes are refused by name', async () => {
+  const original = await savedStore(fresh(), 2100);
+  const name = readdirSync(original).find((file) => file.endsWith('.codes'))!;
+  const file = (directory: string): string => path.join(directory, name);
+  const bytes = readFileSync(file(original));
+  const search = async (directory: string): Promise<Hit<Meta>[]> => {
+    await using retriever = await Retriever.open<Meta>(directory, { encoder });
+    return await retriever.search('text of d3', { k: 5 });
+  };
+  const refused = { code: 'ERR_BAD_FILE', message: expect.stringContaining(name) };
+  const directory = copy(original);
+
+  test('flipped bits', async () => {
+    for (let i = 0; i < flips; i++) {
+      const at = i < 24 ? i * 4 : Math.floor(bytes.length * ((i * 0.6180339887) % 1));
+      const flipped = Buffer.from(bytes);
+      flipped[at]! ^= 1 << (i & 7);
+      writeFileSync(file(directory), flipped);
+      await expect(search(directory)).rejects.toMatchObject(refused);
+    }
+  });
+
+  test('cut short, longer, empty, missing', async () => {
+    for (const size of [0, 1, 63, 64, 80, bytes.length >> 1, bytes.length - 1, bytes.length + 1]) {
+      writeFileSync(file(directory), bytes);
+      truncateSync(file(directory), size);
+      await expect(search(directory)).rejects.toMatchObject(refused);
+    }
+    rmSync(file(directory));
+    await expect(search(directory)).rejects.toMatchObject(refused);
+  });
+
+  test('cut short while it is open', async () => {
+    writeFileSync(file(directory), bytes);
+    await using retriever = await Retriever.open<Meta>(directory, { encoder });
+    expect(await retriever.search('text of d3', { k: 5 })).toEqual(await search(original));
+    truncateSync(file(directory), 64);
+    await expect(retriever.search('text of d3', { k: 5 })).rejects.toMatchObject(refused);
   });
 });

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import path from 'node:path';
 import { Retriever } from 'flatrank';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk } from '../../dist/retriever/store/disk.js';
@@ -96,6 +97,19 @@ describe('a full disk and a failing sync are errors, and the store is as before'
         expect(saved).toMatchObject({ code: 'ERR_IO' });
         expect(await contentsOf(directory)).toEqual(before);
       }
+  });
+
+  test('save brings the names of new directories to the disk', async () => {
+    const top = fresh();
+    await using memory = await Retriever.create<Meta>({ encoder });
+    const synced: string[] = [];
+    const real = disk.syncDirectory;
+    vi.spyOn(disk, 'syncDirectory').mockImplementation((of) => {
+      synced.push(of);
+      return real(of);
+    });
+    await memory.save(`${top}/in/it`);
+    expect(synced).toEqual(expect.arrayContaining([`${top}/in`, top, path.dirname(top)]));
   });
 
   test('where a change can neither be finished nor taken back, it says so and writes no more', async () => {

@@ -107,6 +107,43 @@ describe('the model', () => {
 });
 
 describe('a store that is open', () => {
+  test('is not written to where a store of another model or metric was saved in its place', async () => {
+    const directory = await savedStore(fresh(), 3);
+    for (const [other, metric] of [
+      [new HashEncoder(48, 'other'), 'cosine'],
+      [encoder, 'dot'],
+    ] as const) {
+      await using stored = await Retriever.open<Meta>(await savedStore(directory, 3), { encoder });
+      await using replacing = await Retriever.create({ encoder: other, metric });
+      await replacing.add(['of another kind']);
+      await replacing.save(directory);
+      for (const call of [() => stored.add(['x']), () => stored.remove('d1'), () => stored.refresh()])
+        await expect(call()).rejects.toMatchObject({
+          code: 'ERR_MODEL_MISMATCH',
+          message: expect.stringContaining(directory),
+        });
+      expect(stored.size).toBe(3);
+      expect(idsOf(await stored.search('text of d1', { k: 1 }))).toEqual(['d1']);
+      await using now = await Retriever.open(directory, { encoder: other });
+      expect([now.size, await now.add(['y'])]).toMatchObject([1, { added: 1 }]);
+    }
+  });
+
+  test('keeps apart ids that UTF-8 writes alike', async () => {
+    const directory = await savedStore(fresh(), 0);
+    await using stored = await Retriever.open<Meta>(directory, { encoder });
+    await stored.add([{ id: '\ud800', text: 'one' }]);
+    await stored.add([{ id: '\ud801', text: 'two' }]);
+    expect(await stored.remove('\ud801')).toEqual({ removed: 1 });
+    expect((await contentsOf(directory)).get('\ud800')).toBe('one');
+  });
+
+  test('gives no documents behind dispose', async () => {
+    const stored = await Retriever.open<Meta>(await savedStore(fresh(), 3), { encoder });
+    await stored.dispose();
+    await expect(contents(stored)).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+  });
+
   test('keeps every change without a save', async () => {
     const directory = await savedStore(fresh(), 10);
     await using stored = await Retriever.open<Meta>(directory, { encoder });

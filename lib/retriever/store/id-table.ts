@@ -1,13 +1,20 @@
 import { hash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** A document id, as rows are found by it: the first 128 bits of its SHA-256, as four words. */
+/** A document id, as rows are found by it: the first 128 bits of the SHA-256 of its UTF-16LE, as four words. */
 export type IdKey = Readonly<Uint32Array<ArrayBuffer>>;
 
 export const idKeyWords = 4;
 
-/** The key of a document id. Two ids with the same key are not to be found by anybody. */
+/** Rows entered before others have a turn on the event loop: a few milliseconds. */
+const rowsAtOnce = 8192;
+
+/**
+ * The key of a document id. Two ids with the same key are not to be found by anybody: UTF-16 keeps apart what UTF-8
+ * writes as one replacement character.
+ */
 export function idKey(id: string): IdKey {
-  const digest = hash('sha256', id, 'buffer');
+  const digest = hash('sha256', Buffer.from(id, 'utf16le'), 'buffer');
   return Uint32Array.from({ length: idKeyWords }, (_, i) => digest.readUInt32LE(4 * i));
 }
 
@@ -16,17 +23,24 @@ export function idKey(id: string): IdKey {
  * document stand together; where an id comes again behind other rows, the later ones are what is found.
  */
 export class IdTable {
-  #keys: Uint32Array;
+  #keys: Uint32Array = new Uint32Array(0);
   #slots = new Uint32Array(16); // row + 1 of the first row of a run; 0 is free
   #runs = 0;
   #rows = 0;
 
-  /** @param keys (rows, 4) of rows that are there already; kept */
-  constructor(keys = new Uint32Array(0)) {
-    this.#keys = keys;
+  /** A table of rows with these keys (rows, 4); kept. */
+  static async of(keys: Uint32Array): Promise<IdTable> {
+    const table = new IdTable();
     const rows = keys.length / idKeyWords;
-    while (this.#slots.length < 2 * rows) this.#slots = new Uint32Array(2 * this.#slots.length);
-    for (; this.#rows < rows; this.#rows++) this.#enter(this.#rows);
+    let slots = table.#slots.length;
+    while (slots < 2 * rows) slots *= 2;
+    table.#slots = new Uint32Array(slots);
+    table.#keys = keys;
+    while (table.#rows < rows) {
+      table.#enter(table.#rows++);
+      if (table.#rows % rowsAtOnce === 0) await nextTurn();
+    }
+    return table;
   }
 
   get rows(): number {

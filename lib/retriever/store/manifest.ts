@@ -36,6 +36,7 @@ const modelSchema = z.object({
   source: z
     .object({
       model: z.string(),
+      revision: z.string().optional(),
       precision: z.enum(['float32', 'int8']).optional(),
       pooling: z.enum(['mean', 'cls', 'max', 'mean_sqrt_len']).optional(),
       maxSeqLength: z.int().positive().optional(),

@@ -1,5 +1,5 @@
 import { describe, FlatrankError } from '../../errors.js';
-import { SentenceTransformer } from '../../model/index.js';
+import { type LoadOptions, SentenceTransformer } from '../../model/index.js';
 import type { RetrieverEncoder } from '../types.js';
 import type { Manifest, StoredModel } from './manifest.js';
 
@@ -16,7 +16,7 @@ export async function describeModel(encoder: RetrieverEncoder): Promise<StoredMo
 export async function loadModel(
   directory: string,
   { source }: StoredModel,
-  signal: AbortSignal | undefined,
+  loading: Pick<LoadOptions, 'onProgress' | 'signal'>,
 ): Promise<SentenceTransformer> {
   if (!source)
     throw new FlatrankError(
@@ -24,7 +24,7 @@ export async function loadModel(
       `Expected an \`encoder\`, as ${directory} does not say where its model was loaded from`,
     );
   const { model, ...options } = source;
-  return SentenceTransformer.load(model, { ...options, ...(signal ? { signal } : {}) });
+  return SentenceTransformer.load(model, { ...options, ...loading });
 }
 
 /** @throws FlatrankError `ERR_MODEL_MISMATCH` with both fingerprints, where the encoder is not what made the store */

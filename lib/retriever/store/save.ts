@@ -1,6 +1,6 @@
 import { liveRowsAndVectors } from '../live-rows.js';
 import type { Snapshot } from '../segment.js';
-import { disk, writeError } from './disk.js';
+import { makeDirectory, writeError } from './disk.js';
 import { StoreLock } from './lock.js';
 import {
   emptyManifest,
@@ -24,7 +24,7 @@ export async function saveStore<M>(
   meta: Pick<Manifest, 'metric' | 'dimension' | 'model'>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await disk.makeDirectory(directory).catch((error: unknown) => {
+  await makeDirectory(directory).catch((error: unknown) => {
     throw writeError(directory, error);
   });
   const lock = await StoreLock.take(directory);

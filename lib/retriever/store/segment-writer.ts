@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { invalidArgument } from '../../errors.js';
 import { FlatSegment } from '../../flat/segment.js';
@@ -106,7 +107,7 @@ export class SegmentWriter<M> {
     }
     const [vectors, , index, codes] = segmentPaths(this.#directory, this.name);
     const prepared = await this.#prepare(vectors, codes);
-    const { chunks, bytes, checksum } = encodeSections(this.name, 'index', this.#sections(prepared));
+    const { chunks, bytes, checksum } = encodeSections(this.name, 'index', await this.#sections(prepared));
     await this.#writing(writeWhole(index, chunks));
     return {
       name: this.name,
@@ -173,10 +174,12 @@ export class SegmentWriter<M> {
     }
   }
 
-  #sections(prepared: Uint8Array): Record<string, Uint8Array> {
+  async #sections(prepared: Uint8Array): Promise<Record<string, Uint8Array>> {
     const chunks: number[] = [];
-    for (let at = 0; at < prepared.length; at += codesChunkBytes)
+    for (let at = 0; at < prepared.length; at += codesChunkBytes) {
       chunks.push(crc32(prepared.subarray(at, at + codesChunkBytes)));
+      if (chunks.length % 16 === 0) await nextTurn();
+    }
     const sections: Record<string, Uint8Array> = {
       vectors: bytesOf(Uint32Array.from(this.#sums)),
       codes: bytesOf(Uint32Array.from(chunks)),
@@ -185,6 +188,7 @@ export class SegmentWriter<M> {
       ids: bytesOf(this.ids.keys),
     };
     for (const [name, { builder, rows, codes }] of this.#fields) {
+      await nextTurn();
       sections[`values ${name}`] = Buffer.from(JSON.stringify(builder.values));
       sections[`codes ${name}`] = bytesOf(Uint32Array.from(codes));
       if (rows.length < this.rows) sections[`rows ${name}`] = bytesOf(Uint32Array.from(rows));

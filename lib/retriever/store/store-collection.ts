@@ -84,6 +84,14 @@ export class StoreCollection<M> implements Collection<M> {
   /** Sees what was written by others since. @returns whether there was something */
   async refresh(): Promise<boolean> {
     const { manifest, parts } = await openParts<M>(this.directory, this.#parts);
+    if (!sameKind(manifest, this.#manifest)) {
+      for (const { segment } of parts) await segment.release();
+      throw new FlatrankError(
+        'ERR_MODEL_MISMATCH',
+        `Expected ${this.directory} to be of the model and metric that it was opened with but it was replaced by ` +
+          `another store (${manifest.model.fingerprint ?? 'no fingerprint'}, ${manifest.metric}). Open the store anew`,
+      );
+    }
     const changed = manifest.generation !== this.#manifest.generation || manifest.created !== this.#manifest.created;
     await this.#show(manifest, parts);
     return changed;
@@ -193,4 +201,9 @@ export class StoreCollection<M> implements Collection<M> {
     this.#snapshot = { parts, documents: manifest.documents };
     for (const { segment } of old) await segment.release();
   }
+}
+
+/** Whether vectors of the one can stand beside those of the other. */
+function sameKind(a: Manifest, b: Manifest): boolean {
+  return a.model.fingerprint === b.model.fingerprint && a.dimension === b.dimension && a.metric === b.metric;
 }

@@ -20,6 +20,7 @@ interface Files {
 }
 
 interface Paths {
+  vectors: string;
   documents: string;
   codes: string;
 }
@@ -85,14 +86,15 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
       // The files are mapped now, as they can be removed behind our back; nothing of them is read.
       flat.map(vectors, headerBytes, entry.rows, codesFile && codes);
       const files = { vectors: vectorFile, documents: documentFile, index: sections, codes: codesFile };
-      return new StoredSegment(entry, files, { documents, codes }, flat);
+      return new StoredSegment(entry, files, { vectors, documents, codes }, flat);
     } catch (error) {
       for (const file of opened) await file.close();
       throw error;
     }
   }
 
-  vectors(): Promise<FlatSegment> {
+  async vectors(): Promise<FlatSegment> {
+    this.#checkSizes();
     return (this.#ready ??= this.#prepare());
   }
 
@@ -132,13 +134,24 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
     const bytes = 4 * idKeyWords * this.#entry.rows;
     return (this.#ids ??= this.#files.index
       .required('ids', bytes)
-      .then((section) => new IdTable(new Uint32Array(section))));
+      .then((section) => IdTable.of(new Uint32Array(section))));
   }
 
   protected async close(): Promise<void> {
     this.#flat.dispose();
     const { vectors, documents, index, codes } = this.#files;
     for (const file of [vectors, documents, index, codes]) await file?.close();
+  }
+
+  /** Reading behind the end of a mapped file ends the process: one that was cut since it was opened is not read. */
+  #checkSizes(): void {
+    const { vectors, codes } = this.#files;
+    const check = (file: FileHandle, path: string, bytes: number): void => {
+      const size = disk.sizeNow(file);
+      if (size < bytes) throw damaged(path, `have ${bytes} bytes`, `${size}`);
+    };
+    check(vectors, this.#paths.vectors, this.#entry.vectors);
+    if (codes) check(codes, this.#paths.codes, this.#entry.codes!);
   }
 
   /** Checks the codes and has the rows checked when they are looked at; where there are no codes, that is now. */
