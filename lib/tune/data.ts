@@ -113,9 +113,9 @@ export function scoredPairs(
   seed: number,
 ): { pair: readonly [string, string]; label: number }[] {
   if (new Set(rows.map(({ context }) => context)).size < 2) return [];
-  return addIrrelevantContexts(rows, { seed }).flatMap(({ question, context, irrelevantContext }) => [
-    { pair: [question, context] as const, label: 1 },
-    { pair: [question, irrelevantContext] as const, label: 0 },
+  return addIrrelevantContexts(rows, { seed }).flatMap(({ irrelevantContext, ...row }) => [
+    { pair: [row.question, row.context] as const, label: 1 },
+    { pair: [row.question, irrelevantContext] as const, label: Number(contextsOf(row).includes(irrelevantContext)) },
   ]);
 }
 

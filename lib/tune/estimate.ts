@@ -9,7 +9,6 @@ import {
   type FitOptions,
   type Trainable,
 } from '../train/index.js';
-import { scoredPairs } from './data.js';
 import { openCrossEncoder, openEncoder, using } from './models.js';
 import { crossExamples } from './negatives.js';
 import { prepare } from './road.js';
@@ -67,7 +66,7 @@ export async function estimateTune(o: TuneOptions): Promise<TuneEstimate> {
   const examples = crossExamples(data, undefined, plan.seed);
   const opened = openCrossEncoder(body ?? plan.model, maxLength, plan.seed, signal);
   const cross = await using(opened, async (model) => {
-    const pairs = some(scoredPairs(data.test, plan.seed), plan.biK).map(({ pair }) => pair);
+    const pairs = some(examples, plan.biK).map(({ texts }) => [texts[0]!, texts[1]!] as const);
     await model.predict(pairs.slice(0, 2), { signal });
     const perPair = (await seconds(() => model.predict(pairs, { signal }))) / pairs.length;
     const step = await stepSeconds(model, some(examples, batchSize * timed.steps), (few) =>
