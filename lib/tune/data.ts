@@ -1,27 +1,14 @@
-/** The rows of the road: read, split, and what each part may see of the others. */
-import {
-  addIrrelevantContexts,
-  loadBeir,
-  loadKlueMrc,
-  loadKlueSts,
-  loadKorQuad,
-  readExamples,
-  readRecords,
-  trainTestSplit,
-  type InputExample,
-} from '../data/index.js';
-import { datasetFiles } from '../data/source.js';
+/** The rows of the road: split, and what each part may see of the others. */
+import { addIrrelevantContexts, trainTestSplit } from '../data/index.js';
 import { FlatrankError, invalidArgument } from '../errors.js';
 import type { QuestionContext } from '../evaluate/index.js';
 import type { TunePlan } from './options.js';
+import { checkRows, contextsOf, readData, type Unsplit } from './read.js';
 import { checksum } from './stages.js';
-import type { TuneData, TuneOptions } from './types.js';
+import type { TuneOptions } from './types.js';
 
 /** Most rows that the weight of the blend is chosen by, unless asked for otherwise. */
 const mostValidation = 200;
-
-/** Scores of STS go from 0 to this. */
-const stsLabel = 5;
 
 /** The rows of a run. */
 export interface SplitRows {
@@ -62,11 +49,6 @@ export async function loadRows(o: TuneOptions, plan: TunePlan): Promise<SplitRow
   };
 }
 
-/** A row's own contexts. */
-export function contextsOf({ context, alternatives = [] }: QuestionContext): string[] {
-  return [context, ...alternatives];
-}
-
 /** Rows that the cross-encoder learns from. @throws FlatrankError `ERR_INVALID_ARGUMENT` where there are none */
 export function checkApart({ apart }: SplitRows): void {
   if (new Set(apart.map(({ context }) => context)).size >= 2) return;
@@ -75,36 +57,6 @@ export function checkApart({ apart }: SplitRows): void {
     'Expected `data` to leave the cross-encoder training questions with two contexts that no test or validation question ' +
       "has, but it does not: a smaller `testSize`, or `splitBy: 'context'`, leaves more",
   );
-}
-
-/** Examples of similarity: with a label from 0 to 1. */
-export async function loadSts(
-  source: string | readonly InputExample[],
-  signal: AbortSignal | undefined,
-): Promise<readonly InputExample[]> {
-  if (typeof source !== 'string') return source;
-  const options = signal ? { signal } : {};
-  const [file] = await datasetFiles(source, 'sts', options);
-  if (await isKlue(file!))
-    return (await loadKlueSts(source, options)).map(({ sentence1, sentence2, score }) => ({
-      texts: [sentence1, sentence2],
-      label: score,
-    }));
-  const examples: InputExample[] = [];
-  for await (const example of readExamples(file!)) {
-    signal?.throwIfAborted();
-    if (example.label === undefined)
-      throw new FlatrankError('ERR_BAD_FILE', `Expected ${file!} to have a score or label in each record`);
-    examples.push(example);
-  }
-  const highest = examples.reduce((most, { label = 0 }) => Math.max(most, label), 0);
-  return examples.map(({ texts, label }) => ({ texts, label: label! / (highest > 1 ? stsLabel : 1) }));
-}
-
-/** Whether a file's scores are objects, as KLUE has them. */
-async function isKlue(file: string): Promise<boolean> {
-  for await (const { fields } of readRecords(file)) return 'labels' in fields;
-  return false;
 }
 
 /** Pairs of a question with its own and with another context, labelled 1 and 0: what scores are correlated with. */
@@ -117,87 +69,6 @@ export function scoredPairs(
     { pair: [row.question, row.context] as const, label: 1 },
     { pair: [row.question, irrelevantContext] as const, label: Number(contextsOf(row).includes(irrelevantContext)) },
   ]);
-}
-
-type Unsplit = Pick<TuneData, 'validation' | 'corpus'> & { readonly rows: readonly QuestionContext[] };
-
-async function readData(o: TuneOptions, plan: TunePlan): Promise<TuneData | Unsplit> {
-  const { data, dataset = 'pairs', split, testSplit, signal } = o;
-  if (typeof data !== 'string') return checkData(data);
-  const partOf = (name: string | undefined) => ({
-    ...(signal ? { signal } : {}),
-    ...(name === undefined ? {} : { split: name }),
-  });
-  if (dataset === 'beir') return readBeir(data, split ?? 'train', testSplit ?? 'test', partOf);
-  const load = (name: string | undefined): Promise<readonly QuestionContext[]> => {
-    if (dataset === 'klue-mrc') return loadKlueMrc(data, partOf(name));
-    if (dataset === 'korquad') return loadKorQuad(data, partOf(name));
-    return readPairs(data, o, partOf(name));
-  };
-  const rows = await load(split);
-  if (testSplit === undefined) return { rows };
-  const { testSize, seed } = plan;
-  const others = await load(testSplit);
-  const test = o.testSize === undefined ? others : trainTestSplit(others, { testSize, seed }).test;
-  return { train: rows, test };
-}
-
-async function readPairs(
-  source: string,
-  { textFields, signal }: TuneOptions,
-  options: { split?: string },
-): Promise<QuestionContext[]> {
-  const rows: QuestionContext[] = [];
-  for (const file of await datasetFiles(source, undefined, options))
-    for await (const { texts, label } of readExamples(file, textFields ? { textFields } : {})) {
-      signal?.throwIfAborted();
-      // A pair with the label 0 is none.
-      if (label === undefined || label > 0) rows.push({ question: texts[0]!, context: texts[1]! });
-    }
-  return rows;
-}
-
-/** A question a row and context it is judged by, of the training split; each test query once. */
-async function readBeir(
-  source: string,
-  trainSplit: string,
-  testSplit: string,
-  partOf: (name: string) => { split?: string },
-): Promise<TuneData> {
-  const rowsOf = async (split: string): Promise<{ rows: QuestionContext[]; corpus: string[] }> => {
-    const { corpus, queries, qrels } = await loadBeir(source, partOf(split));
-    const texts = new Map([...corpus].map(([id, { title, text }]) => [id, `${title} ${text}`.trim()]));
-    const rows = [...qrels].flatMap(([query, judged]) => {
-      const question = queries.get(query);
-      const own = [...judged].flatMap(([id, relevance]) => (relevance > 0 ? (texts.get(id) ?? []) : []));
-      if (question === undefined || own.length === 0) return [];
-      return [{ question, context: own[0]!, alternatives: own.slice(1) }];
-    });
-    return { rows, corpus: [...texts.values()] };
-  };
-  const [train, test] = [await rowsOf(trainSplit), await rowsOf(testSplit)];
-  const pairs = train.rows.flatMap((row) => {
-    const own = contextsOf(row);
-    return own.map((context) => ({ ...row, context, alternatives: own.filter((other) => other !== context) }));
-  });
-  return { train: pairs, test: test.rows, corpus: train.corpus };
-}
-
-function checkData(data: unknown): TuneData | Unsplit {
-  if (Array.isArray(data)) {
-    checkRows('data', data as QuestionContext[]);
-    return { rows: data as QuestionContext[] };
-  }
-  const { train, test } = (data ?? {}) as Partial<TuneData>;
-  if (Array.isArray(train) && Array.isArray(test)) return data as TuneData;
-  throw invalidArgument('data', 'a path, an array of { question, context }, or { train, test }', data);
-}
-
-function checkRows(name: string, rows: readonly QuestionContext[]): void {
-  if (!Array.isArray(rows) || rows.length === 0) throw invalidArgument(name, 'one row at least', rows);
-  for (const [i, row] of rows.entries())
-    for (const field of ['question', 'context'] as const)
-      if (typeof row?.[field] !== 'string') throw invalidArgument(`${name}[${i}].${field}`, 'a string', row?.[field]);
 }
 
 /** Splits off the test rows. A row that was there already would be in both parts: it is left out first. */

@@ -11,7 +11,7 @@ import {
 } from '../train/index.js';
 import { openCrossEncoder, openEncoder, using } from './models.js';
 import { crossExamples } from './negatives.js';
-import { prepare } from './road.js';
+import { prepare } from './run.js';
 import { fitOptions, stepsOf } from './training.js';
 import { tuneStages, type TuneOptions, type TuneStage } from './types.js';
 

@@ -4,7 +4,8 @@ import type { QuestionContext } from '../evaluate/index.js';
 import type { OnProgress, SentenceTransformer } from '../model/index.js';
 import { Generator } from '../random/index.js';
 import { mineHardNegatives } from '../train/index.js';
-import { contextsOf, type SplitRows } from './data.js';
+import type { SplitRows } from './data.js';
+import { contextsOf } from './read.js';
 
 /** Mined negatives: for each row of `apart`, contexts by their number in {@link minedCorpus}. */
 export type Mined = readonly (readonly number[])[];

@@ -6,7 +6,7 @@ import { readLog } from '../train/log.js';
 import { blendedRanks, changeOf, chooseBlend, hitRateAt, measuresOf, type Ranked, type Ranks } from './measure.js';
 import { htmlReport } from './report-html.js';
 import { markdownReport } from './report-markdown.js';
-import type { Results, Run } from './road.js';
+import type { Results, Run } from './run.js';
 import { json, writeFileAtomically, type Stages } from './stages.js';
 import { logPath } from './training.js';
 import { tuneStages, type Correlation, type TuneReport, type TuneSystem, type TuneTrained } from './types.js';

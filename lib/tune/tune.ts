@@ -1,6 +1,7 @@
 import { checkSignal } from '../errors.js';
 import { assemble, writeReports } from './report.js';
-import { prepare, Road, type StsExamples } from './road.js';
+import { Road } from './road.js';
+import { prepare, type StsExamples } from './run.js';
 import { checksum, Stages } from './stages.js';
 import type { TuneOptions, TuneReport } from './types.js';
 
