@@ -16,6 +16,7 @@ import type { ModelStart, TuneData, TuneOptions } from './types.js';
 
 /** 'reference' on KLUE from the Hub, 'small' on KLUE-STS and KorQuAD, 'english' on documentation. */
 export const reproductions = ['reference', 'small', 'english'] as const;
+/** One of them. */
 export type Reproduction = (typeof reproductions)[number];
 
 /** Where a reproduction finds what it needs. */

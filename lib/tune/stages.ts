@@ -112,6 +112,7 @@ export function checksum(parts: Iterable<string>): string {
   return hash.digest('hex');
 }
 
+/** A value as the text of a JSON file. */
 export const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
 
 async function readJson<T>(path: string): Promise<T | undefined> {

@@ -29,6 +29,7 @@ export interface TuneData {
 
 /** Datasets that are known by name; 'pairs' is any file with a question and a context in each record. */
 export const tuneDatasets = ['pairs', 'klue-mrc', 'korquad', 'beir'] as const;
+/** One of them. */
 export type TuneDataset = (typeof tuneDatasets)[number];
 
 /** How a model is trained. */
@@ -129,6 +130,7 @@ export const tuneStages = [
   'rerank',
   'store',
 ] as const;
+/** One of them. 'sts' and 'sts-evaluation' are there with `sts` alone, 'negatives' where some are mined. */
 export type TuneStage = (typeof tuneStages)[number];
 
 /** How far a stage is. */
