@@ -107,14 +107,14 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
 }
 
 /** The time of a step: of the last ones of a short training, as the first one also makes the graph ready. */
-async function stepSeconds<M extends Trainable>(
-  model: M,
+async function stepSeconds(
+  model: Trainable,
   examples: readonly InputExample[],
   optionsOf: (examples: readonly InputExample[]) => object,
 ): Promise<number> {
   const ends: number[] = [];
   await fit(model, {
-    ...(optionsOf(examples) as FitOptions<M>),
+    ...(optionsOf(examples) as FitOptions),
     epochs: 1,
     onProgress: () => {
       ends.push(performance.now());

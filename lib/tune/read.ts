@@ -10,7 +10,7 @@ import {
   type InputExample,
 } from '../data/index.js';
 import { datasetFiles } from '../data/source.js';
-import { FlatrankError, invalidArgument } from '../errors.js';
+import { checkArray, FlatrankError, invalidArgument } from '../errors.js';
 import type { QuestionContext } from '../evaluate/index.js';
 import type { TunePlan } from './options.js';
 import type { TuneData, TuneOptions } from './types.js';
@@ -104,7 +104,7 @@ function checkData(data: unknown): TuneData | Unsplit {
 
 /** @throws FlatrankError `ERR_INVALID_ARGUMENT` where there is no row, or one lacks a text */
 export function checkRows(name: string, rows: readonly QuestionContext[]): void {
-  if (!Array.isArray(rows) || rows.length === 0) throw invalidArgument(name, 'one row at least', rows);
+  if (checkArray(name, rows).length === 0) throw invalidArgument(name, 'one row at least', rows);
   for (const [i, row] of rows.entries())
     for (const field of ['question', 'context'] as const)
       if (typeof row?.[field] !== 'string') throw invalidArgument(`${name}[${i}].${field}`, 'a string', row?.[field]);

@@ -9,7 +9,7 @@ import { markdownReport } from './report-markdown.js';
 import type { Results, Run } from './run.js';
 import { json, writeFileAtomically, type Stages } from './stages.js';
 import { logPath } from './training.js';
-import { tuneStages, type Correlation, type TuneReport, type TuneSystem, type TuneTrained } from './types.js';
+import { tuneStages, type Correlation, type TuneReport, type TuneSystem } from './types.js';
 
 const labels: Record<TuneSystem['name'], string> = {
   bm25: 'BM25',
@@ -69,7 +69,7 @@ export function assemble({ plan, data, sts }: Run, results: Results, seconds: St
       after: results.sts?.sts ?? none,
       tuned: tuned.sts ?? none,
     },
-    training: Object.fromEntries(trained) as Readonly<Record<string, TuneTrained>>,
+    training: Object.fromEntries(trained),
     changes,
     data: {
       sha256: data.sha256,

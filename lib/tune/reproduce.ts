@@ -77,7 +77,10 @@ async function small({ data = 'data', model, signal }: ReproductionSource): Prom
       ...{ epochs: 4, learningRate: 1e-4, warmupSteps: 100 },
     },
     biEncoder: { learningRate: 1e-4, warmupSteps: 30 },
-    crossEncoder: { epochs: 2, learningRate: 1e-4, hardNegatives: 1, maxLength: 256 },
+    crossEncoder: {
+      ...{ epochs: 2, learningRate: 1e-4, learningRates: { classifier: 5e-4, 'pooler.': 5e-4 } },
+      ...{ hardNegatives: 1, maxLength: 256 },
+    },
     ...{ maxSeqLength: 256, metric: 'cosine', seed, signal },
   };
 }

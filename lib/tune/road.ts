@@ -51,7 +51,7 @@ export class Road {
 
     const bm25 = await this.#once('bm25', (call) => askBm25(this.#test, plan.biK, call));
     const base = await this.#once('base', (call) => this.#evaluate(start(), call));
-    const trained: { [name in 'sts' | 'bi-encoder' | 'cross-encoder']?: Omit<TuneTrained, 'seconds'> } = {};
+    const trained: Partial<Record<'sts' | 'bi-encoder' | 'cross-encoder', Omit<TuneTrained, 'seconds'>>> = {};
     let open = start;
     let stsResult: Evaluated | undefined;
     if (sts && plan.sts) {
