@@ -31,7 +31,7 @@ const random = {
 const model = process.env.FLATRANK_MODEL ?? random;
 // Weights that begin at random move faster.
 const rate = model === random ? 1e-3 : 5e-5;
-const epochs = model === random ? 15 : 3;
+const epochs = model === random ? 8 : 3;
 
 console.log(
   `${passages.length} passages, ${data.length} questions, ${testSize} of them held out; ` +

@@ -117,19 +117,20 @@ export async function loadSts(
 ): Promise<readonly InputExample[]> {
   if (typeof source !== 'string') return source;
   const options = signal ? { signal } : {};
-  const [file] = await datasetFiles(source, 'sts', options);
-  if (await isKlue(file!))
+  const files = await datasetFiles(source, 'sts', options);
+  if (await isKlue(files[0]!))
     return (await loadKlueSts(source, options)).map(({ sentence1, sentence2, score }) => ({
       texts: [sentence1, sentence2],
       label: score,
     }));
   const examples: InputExample[] = [];
-  for await (const example of readExamples(file!)) {
-    signal?.throwIfAborted();
-    if (example.label === undefined)
-      throw new FlatrankError('ERR_BAD_FILE', `Expected ${file!} to have a score or label in each record`);
-    examples.push(example);
-  }
+  for (const file of files)
+    for await (const example of readExamples(file)) {
+      signal?.throwIfAborted();
+      if (example.label === undefined)
+        throw new FlatrankError('ERR_BAD_FILE', `Expected ${file} to have a score or label in each record`);
+      examples.push(example);
+    }
   const highest = examples.reduce((most, { label = 0 }) => Math.max(most, label), 0);
   return examples.map(({ texts, label }) => ({ texts, label: label! / (highest > 1 ? stsLabel : 1) }));
 }
