@@ -41,6 +41,7 @@ interface TuneCommandOptions {
   crossEpochs: number;
   crossBatchSize: number;
   crossLearningRate: number;
+  crossHeadLearningRate?: number;
   crossMaxSteps?: number;
   crossMaxLength?: number;
   hardNegatives: number;
@@ -114,6 +115,7 @@ export function tuneCommand(signal: AbortSignal): Command {
     .option('--cross-epochs <n>', 'the same of the cross-encoder', parseCount, 1)
     .option('--cross-batch-size <n>', 'pairs a batch', parseCount, 16)
     .option('--cross-learning-rate <rate>', 'at the end of the warm-up', parsePositive, 2e-5)
+    .option('--cross-head-learning-rate <rate>', 'of its new head, where that is to learn faster', parsePositive)
     .option('--cross-max-steps <n>', 'steps after which its training ends', parseCount)
     .option('--cross-max-length <n>', "longest pair in tokens, up to the model's", parseCount)
     .option('--hard-negatives <n>', 'mined negatives a question, besides the random one', parseWhole, 0)
@@ -129,6 +131,7 @@ export function tuneCommand(signal: AbortSignal): Command {
 }
 
 async function run(data: string, o: TuneCommandOptions, signal: AbortSignal): Promise<void> {
+  const head = o.crossHeadLearningRate;
   const options: TuneOptions = {
     ...{ data, model: o.model, out: o.out, dataset: o.dataset, split: o.split, testSplit: o.testSplit },
     ...{
@@ -152,6 +155,7 @@ async function run(data: string, o: TuneCommandOptions, signal: AbortSignal): Pr
     crossEncoder: {
       ...{ body: o.cross, maxLength: o.crossMaxLength, hardNegatives: o.hardNegatives, maxSteps: o.crossMaxSteps },
       ...{ epochs: o.crossEpochs, batchSize: o.crossBatchSize, learningRate: o.crossLearningRate },
+      ...(head === undefined ? {} : { learningRates: { classifier: head, 'pooler.': head } }),
     },
     sts: o.sts === undefined ? undefined : { data: o.sts, dev: o.stsDev, epochs: o.stsEpochs },
     signal,

@@ -11,7 +11,7 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const folder = scratchFolder();
 const args = ['tune', 'pairs.jsonl', '-m', tinyBert, '--max-length', '48', '--bi-k', '8', '--cross-k', '4'];
 const sizes = ['--test-size', '12', '--validation-size', '8', '--batch-size', '8', '--cross-max-steps', '4'];
-const command = [main, ...args, ...sizes, '--hard-negatives', '1'];
+const command = [main, ...args, ...sizes, '--hard-negatives', '1', '--cross-head-learning-rate', '1e-3'];
 
 beforeAll(() => {
   const lines = questions(60).map((row) => JSON.stringify(row));
