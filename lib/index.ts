@@ -7,3 +7,4 @@ export * from './flat/index.js';
 export * from './model/index.js';
 export * from './retriever/index.js';
 export * from './train/index.js';
+export * from './tune/index.js';

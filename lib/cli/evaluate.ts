@@ -1,10 +1,10 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Metrics } from '../evaluate/index.js';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
 import { loadTask, taskKinds, type Task, type TaskKind, type TaskSource } from './evaluate-data.js';
 import { runTask, type Systems } from './evaluate-run.js';
 import { columnsOf } from './layout.js';
-import { exitCodesHelp, modelOption, parseCount, parseFinite, verboseOption } from './options.js';
+import { exitCodesHelp, modelOption, parseCount, parseFinite, parseNames, verboseOption } from './options.js';
 import { Report } from './report.js';
 
 interface EvaluateCommandOptions extends TaskSource {
@@ -128,10 +128,4 @@ function renderSystems(systems: Systems): string {
 function cellOf(metrics: Metrics, measure: string): string {
   const value = metrics[measure];
   return value === undefined ? '–' : value.toFixed(4);
-}
-
-function parseNames(value: string): string[] {
-  const names = value.split(',').map((name) => name.trim());
-  if (names.every((name) => name === '')) throw new InvalidArgumentError('Expected names with commas between them.');
-  return names;
 }

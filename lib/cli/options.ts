@@ -59,3 +59,23 @@ Text and Markdown are split at headings and paragraphs into pieces that fit the 
 /** What is said of exit codes in the help of every command. */
 export const exitCodesHelp = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+
+/** Parses an option's value as names with commas between them. */
+export function parseNames(value: string): string[] {
+  const names = value.split(',').map((name) => name.trim());
+  if (names.every((name) => name === '')) throw new InvalidArgumentError('Expected names with commas between them.');
+  return names;
+}
+
+/** Parses an option's value as a number above 0. */
+export function parsePositive(value: string): number {
+  const number = parseFinite(value);
+  if (number <= 0) throw new InvalidArgumentError('Expected a number above 0.');
+  return number;
+}
+
+/** Parses an option's value as 0 or a positive integer. */
+export function parseWhole(value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw new InvalidArgumentError('Expected 0 or a positive integer.');
+  return Number(value);
+}

@@ -6,8 +6,10 @@ import { evaluateCommand } from './evaluate.js';
 import { indexCommand } from './index-command.js';
 import { infoCommand } from './info.js';
 import { inspectCommand } from './inspect.js';
+import { reproduceCommand } from './reproduce.js';
 import { searchCommand } from './search.js';
 import { trainCommand } from './train.js';
+import { tuneCommand } from './tune.js';
 
 const examples = `
 Examples:
@@ -20,6 +22,7 @@ Examples:
   $ flatrank inspect sentence-transformers/all-MiniLM-L6-v2
   $ flatrank convert checkpoints/my-roberta --out models/my-roberta --int8
   $ flatrank train sts data/korsts --model DIR --out tuned --epochs 4
+  $ flatrank tune faq.jsonl --model DIR --out tuned
 
 A model is a Hugging Face directory with tokenizer.json, and model.safetensors or onnx/model.onnx. 'flatrank COMMAND --help' tells more.`;
 
@@ -30,6 +33,8 @@ const commands = [
   encodeCommand,
   evaluateCommand,
   trainCommand,
+  tuneCommand,
+  reproduceCommand,
   convertCommand,
   inspectCommand,
 ];

@@ -5,6 +5,16 @@ import type { OnProgress } from '../runtime/progress.js';
 type Watched<T> = (update: (done: number, note?: string) => void, setTotal: (total: number) => void) => Promise<T>;
 const unwatched = [() => undefined, () => undefined] as const;
 
+const barFormat = '{bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}{note}';
+
+/** A bar on stderr that goes when it is stopped. */
+function startBar(format: string, total: number): SingleBar {
+  const options = { format, stream: process.stderr, clearOnComplete: true, hideCursor: true, gracefulExit: false };
+  const bar = new SingleBar(options, Presets.shades_classic);
+  bar.start(total, 0, { note: '' });
+  return bar;
+}
+
 /**
  * What a command says beside its results, on stderr: a progress bar and notes on a terminal, nothing in a pipe unless
  * it is asked for. Also the stopwatch of its stages.
@@ -45,7 +55,7 @@ export class Report {
   /** Runs a job that tells how far it is, and a word on it, under a bar that goes when it ends. */
   async progress<T>(label: string, total: number, job: Watched<T>): Promise<T> {
     if (total === 0) return job(...unwatched);
-    return this.#bar(`${label} {bar} {value}/{total} | {duration_formatted} | ETA {eta_formatted}{note}`, total, job);
+    return this.#bar(`${label} ${barFormat}`, total, job);
   }
 
   /** The same for a job that does not know how much there is to do. */
@@ -53,19 +63,31 @@ export class Report {
     return this.#bar(`${label} {value} | {duration_formatted}{note}`, 0, job);
   }
 
+  /** Runs a job of several stages, each under a bar of its own; without a terminal, with `--verbose`, a line a stage. */
+  async stages<T>(
+    job: (update: (stage: string, done: number, total: number, note: string) => void) => Promise<T>,
+  ): Promise<T> {
+    let current: string | undefined;
+    let bar: SingleBar | undefined;
+    try {
+      return await job((stage, done, total, note) => {
+        if (stage !== current) {
+          current = stage;
+          bar?.stop();
+          if (this.#terminal) bar = startBar(`${stage} ${barFormat}`, total);
+          else this.note(stage);
+        }
+        bar?.setTotal(total);
+        bar?.update(done, { note });
+      });
+    } finally {
+      bar?.stop();
+    }
+  }
+
   async #bar<T>(format: string, total: number, job: Watched<T>): Promise<T> {
     if (!this.#terminal) return job(...unwatched);
-    const bar = new SingleBar(
-      {
-        format,
-        stream: process.stderr,
-        clearOnComplete: true,
-        hideCursor: true,
-        gracefulExit: false,
-      },
-      Presets.shades_classic,
-    );
-    bar.start(total, 0, { note: '' });
+    const bar = startBar(format, total);
     try {
       return await job(
         (done, note = '') => {

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { FlatrankError } from '../errors.js';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
 import { writeCurve } from '../train/curve.js';
@@ -21,7 +21,16 @@ import {
 } from '../train/index.js';
 import { readLog } from '../train/log.js';
 import { taskKinds } from './evaluate-data.js';
-import { exitCodesHelp, modelOption, parseCount, parseFinite, verboseOption } from './options.js';
+import {
+  exitCodesHelp,
+  modelOption,
+  parseCount,
+  parseFinite,
+  parseNames,
+  parsePositive,
+  parseWhole,
+  verboseOption,
+} from './options.js';
 import { Report } from './report.js';
 import { evaluatorOf, loadTrainData, type Recipe, type TrainDataOptions } from './train-data.js';
 
@@ -238,23 +247,6 @@ async function finish(result: FitReport, logPath: string, o: TrainCommandOptions
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-function parseNames(value: string): string[] {
-  const names = value.split(',').map((name) => name.trim());
-  if (names.every((name) => name === '')) throw new InvalidArgumentError('Expected names with commas between them.');
-  return names;
-}
-
 function parseSizes(value: string): number[] {
   return value.split(',').map(parseCount);
-}
-
-function parsePositive(value: string): number {
-  const number = parseFinite(value);
-  if (number <= 0) throw new InvalidArgumentError('Expected a number above 0.');
-  return number;
-}
-
-function parseWhole(value: string): number {
-  if (!/^\d{1,15}$/.test(value)) throw new InvalidArgumentError('Expected 0 or a positive integer.');
-  return Number(value);
 }

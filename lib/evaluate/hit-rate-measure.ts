@@ -7,6 +7,8 @@ import { mean } from './ranking-metrics.js';
 export interface QuestionContext {
   question: string;
   context: string;
+  /** Further contexts that answer it, where there are several: any of them is its own. */
+  alternatives?: readonly string[];
 }
 
 /** What is searched for the contexts of questions. */
@@ -44,7 +46,7 @@ export function hitRate(
   predictions: number[][],
   k: number,
 ): HitRate {
-  const firsts = predictions.map((list, i) => list.findIndex((context) => contexts[context] === rows[i]!.context));
+  const firsts = ownRanks(rows, contexts, predictions);
   const at = (rank: number): number => mean(firsts.map((first) => (first !== -1 && first < rank ? 1 : 0)));
   const measured = [...ranks.filter((rank) => rank < k), k];
   return {
@@ -55,6 +57,18 @@ export function hitRate(
     mrr: mean(firsts.map((first) => (first === -1 ? 0 : 1 / (first + 1)))),
     predictions,
   };
+}
+
+/** For each row the rank, from 0, of the first of its own contexts among those retrieved; −1 where there is none. */
+export function ownRanks(
+  rows: readonly QuestionContext[],
+  contexts: readonly string[],
+  predictions: readonly (readonly number[])[],
+): number[] {
+  return predictions.map((list, i) => {
+    const { context, alternatives = [] } = rows[i]!;
+    return list.findIndex((place) => contexts[place] === context || alternatives.includes(contexts[place]!));
+  });
 }
 
 /** The texts that are searched. */

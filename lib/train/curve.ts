@@ -8,8 +8,13 @@ interface Point {
   readonly value: number;
 }
 
-const width = 640;
-const height = 200;
+/** How large the panels of a picture are. */
+interface PanelSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+const fileSize: PanelSize = { width: 640, height: 200 };
 const gap = 56;
 /** Points of the smoothed loss look back over this share of the run. */
 const window = 0.02;
@@ -25,6 +30,7 @@ function smoothed(points: readonly Point[]): Point[] {
 }
 
 function panel(
+  { width, height }: PanelSize,
   top: number,
   title: string,
   series: readonly { name: string; style: Record<string, unknown> }[],
@@ -44,7 +50,7 @@ function panel(
       },
     ],
     axes: [
-      { orient: 'bottom', scale: 'x', title: 'step', tickCount: 8, format: 'd' },
+      { orient: 'bottom', scale: 'x', title: 'step', tickCount: width / 80, format: 'd' },
       { orient: 'left', scale: 'y', title, grid: true, tickCount: 5 },
     ],
     marks: series.map(({ name, style }) => ({
@@ -64,18 +70,19 @@ function panel(
 }
 
 /** The specification of the picture of a log. @param metric which of the log's names is the metric */
-export function curveSpec(log: readonly LogLine[], metric: string): Spec {
+export function curveSpec(log: readonly LogLine[], metric: string, size = fileSize): Spec {
+  const { width, height } = size;
   const loss = log.flatMap(({ step, loss: value }) => (value === undefined ? [] : [{ step, value }]));
   const scores = log.flatMap(({ step, [metric]: value }) => (value === undefined ? [] : [{ step, value }]));
   const panels = [
-    panel(0, 'loss', [
+    panel(size, 0, 'loss', [
       { name: 'loss', style: { stroke: '#c6d4e8', width: 1 } },
       { name: 'smoothed', style: { stroke: '#1f5fa8', width: 2 } },
     ]),
   ];
   if (scores.length > 0)
     panels.push(
-      panel(height + gap, metric, [
+      panel(size, height + gap, metric, [
         { name: 'scores', style: { stroke: '#b3541e', width: 2 } },
         { name: 'scores', style: { points: '#b3541e' } },
       ]),
@@ -95,12 +102,21 @@ export function curveSpec(log: readonly LogLine[], metric: string): Spec {
   } as unknown as Spec;
 }
 
+/** The picture of a specification, as the text of an SVG file. */
+export async function svgOf(spec: Spec): Promise<string> {
+  const vega = await import('vega');
+  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+}
+
 /** Writes the picture of a log to `path`.svg and `path`.png. */
 export async function writeCurve(log: readonly LogLine[], metric: string, path: string): Promise<void> {
-  const [vega, { Resvg }] = [await import('vega'), await import('@resvg/resvg-js')];
-  const view = new vega.View(vega.parse(curveSpec(log, metric)), { renderer: 'none' });
-  const svg = await view.toSVG();
-  view.finalize();
+  const { Resvg } = await import('@resvg/resvg-js');
+  const svg = await svgOf(curveSpec(log, metric));
   await writeFile(`${path}.svg`, svg);
   await writeFile(`${path}.png`, new Resvg(svg, { fitTo: { mode: 'zoom', value: 2 } }).render().asPng());
 }

@@ -14,6 +14,7 @@ import {
   SentenceTransformer,
   errorCodes,
   splitText,
+  tune,
   type Filter,
   fit,
   mineHardNegatives,
@@ -22,6 +23,7 @@ import {
   type Hit,
   type InputExample,
   type Pooling,
+  type TuneReport,
 } from 'flatrank';
 import { expectTypeOf } from 'vitest';
 
@@ -158,4 +160,22 @@ export async function training(encoder: SentenceTransformer, cross: CrossEncoder
   await fit(cross, { objectives: [{ examples, loss: new CosineSimilarityLoss() }] });
   const mined = await mineHardNegatives(encoder, examples, { rangeMin: 1, rangeMax: 30, margin: 0.1, perQuery: 2 });
   expectTypeOf(mined).toEqualTypeOf<InputExample[]>();
+}
+
+export async function road(signal: AbortSignal): Promise<void> {
+  const report = await tune({
+    data: [{ question: 'a question', context: 'its answer', alternatives: ['another'] }],
+    model: 'dir',
+    out: 'out',
+    splitBy: 'context',
+    biEncoder: { epochs: 2, learningRate: 2e-5, scale: 20 },
+    crossEncoder: { body: { config: 'config.json', tokenizer: 'dir' }, hardNegatives: 1 },
+    sts: { data: 'sts.csv', epochs: 4 },
+    onProgress: ({ stage, done, total }) => `${stage} ${done}/${total}`,
+    signal,
+  });
+  expectTypeOf(report).toEqualTypeOf<TuneReport>();
+  expectTypeOf(report.systems[0]!.hitRates['10']).toEqualTypeOf<number | undefined>();
+  expectTypeOf(report.systems[0]!.pearson).toEqualTypeOf<number | null>();
+  expectTypeOf(report.blend.weight).toEqualTypeOf<number>();
 }
