@@ -3,7 +3,7 @@ import { native } from '../native.js';
 
 /**
  * The process's thread budget: the environment variable FLATRANK_THREADS, else the processors that affinity and the
- * container allow. Every model and the native pool stay within it; idle threads sleep, they do not spin.
+ * container allow. Every model and the native pool stay within it; idle threads sleep, after a millisecond at the most.
  * @throws FlatrankError `ERR_INVALID_ARGUMENT` where FLATRANK_THREADS is not a positive integer
  */
 export function threadBudget(): number {
