@@ -6,8 +6,8 @@ import type { Checkpoint } from './parameters.js';
 /** Where parameters come from: adds one of a certain shape to the graph. */
 export type ParameterProvider = (graph: Graph, name: string, shape: readonly number[]) => Value;
 
-/** How a linear layer is computed: x (m, inputs) to (m, outputs), with the parameters `name`.weight and `name`.bias. */
-export type LinearLayer = (b: Builder, name: string, x: Value, inputs: number, outputs: number) => Value;
+/** How linear layers of one input are computed: x (m, inputs) to (m, outputs), each with `name`.weight and `name`.bias. */
+export type LinearLayers = (b: Builder, names: readonly string[], x: Value, inputs: number, outputs: number) => Value[];
 
 /** Which of an architecture's dropout probabilities counts. */
 export type DropoutKind = 'hidden' | 'attention' | 'classifier';
@@ -15,9 +15,28 @@ export type DropoutKind = 'hidden' | 'attention' | 'classifier';
 /** What is done where training drops values: nothing, unless a graph is for training. */
 export type Dropout = (x: Value, kind: DropoutKind) => Value;
 
-/** In 32-bit floats; the weight as torch keeps it. */
-export const floatLinear: LinearLayer = (b, name, x, inputs, outputs) =>
-  op.linear(b.graph, x, b.parameter(`${name}.weight`, [outputs, inputs]), b.parameter(`${name}.bias`, [outputs]));
+/** In 32-bit floats, one by one; the weight as torch keeps it. */
+export const floatLinears: LinearLayers = (b, names, x, inputs, outputs) =>
+  names.map((name) =>
+    op.linear(b.graph, x, b.parameter(`${name}.weight`, [outputs, inputs]), b.parameter(`${name}.bias`, [outputs])),
+  );
+
+/** The same as one layer: a product with a wide matrix is faster than several with narrow ones. */
+export const joinedLinears: LinearLayers = (b, names, x, inputs, outputs) => {
+  if (names.length === 1) return floatLinears(b, names, x, inputs, outputs);
+  const { graph } = b;
+  const weights = names.map((name) => b.parameter(`${name}.weight`, [outputs, inputs]));
+  const biases = names.map((name) => b.parameter(`${name}.bias`, [outputs]));
+  const rows = names.length * outputs;
+  const joined = op.linear(graph, x, op.concat(graph, weights, 0, rows), op.concat(graph, biases, 0, rows));
+  return apart(graph, joined, names.length, outputs);
+};
+
+/** The `count` parts of the columns of x (m, count · outputs). */
+export function apart(g: Graph, x: Value, count: number, outputs: number): Value[] {
+  const sizes = Array.from({ length: count }, () => outputs);
+  return op.split(g, x, op.int64s(g, ...sizes), 1, sizes);
+}
 
 /** Parameters as constants of the graph, by reference to their file; 16-bit ones are widened when the model loads. */
 export const constantsOf =
@@ -39,7 +58,7 @@ export class Builder {
   readonly graph: Graph;
   readonly layout: Layout;
   readonly #provider: ParameterProvider;
-  readonly #linear: LinearLayer;
+  readonly #linears: LinearLayers;
   readonly #known = new Map<string, Value>();
   /** Values that training drops. */
   readonly dropout: Dropout;
@@ -48,13 +67,13 @@ export class Builder {
     graph: Graph,
     layout: Layout,
     provider: ParameterProvider,
-    linear: LinearLayer = floatLinear,
+    linears: LinearLayers = floatLinears,
     dropout: Dropout = (x) => x,
   ) {
     this.graph = graph;
     this.layout = layout;
     this.#provider = provider;
-    this.#linear = linear;
+    this.#linears = linears;
     this.dropout = dropout;
   }
 
@@ -67,12 +86,12 @@ export class Builder {
 
   /** A linear layer: x (m, inputs) to (m, outputs). */
   linear(name: string, x: Value, inputs: number, outputs: number): Value {
-    return this.#linear(this, name, x, inputs, outputs);
+    return this.linears([name], x, inputs, outputs)[0]!;
   }
 
   /** Several linear layers of one input. */
   linears(names: readonly string[], x: Value, inputs: number, outputs: number): Value[] {
-    return names.map((name) => this.linear(name, x, inputs, outputs));
+    return this.#linears(this, names, x, inputs, outputs);
   }
 
   /** Layer normalisation with its own scale and bias. */

@@ -1,6 +1,6 @@
 /** ONNX graphs for other programs. */
 import { Graph } from '../graph/graph.js';
-import { Builder, type LinearLayer, type ParameterProvider } from './builder.js';
+import { Builder, type LinearLayers, type ParameterProvider } from './builder.js';
 import { classScores, tokenVectors } from './encoder.js';
 import type { Encoder } from './families.js';
 import { PaddedLayout } from './padded-layout.js';
@@ -14,11 +14,11 @@ export function exportedGraph(
   encoder: Encoder,
   checkpoint: Checkpoint,
   labels: number | undefined,
-  linear?: LinearLayer,
+  linears?: LinearLayers,
 ): Graph {
   const graph = new Graph();
   const layout = new PaddedLayout(graph, encoder.architecture);
-  const builder = new Builder(graph, layout, widenedConstants(checkpoint), linear);
+  const builder = new Builder(graph, layout, widenedConstants(checkpoint), linears);
   if (labels === undefined) graph.output('last_hidden_state', layout.apart(tokenVectors(builder, encoder, false)));
   else graph.output('logits', classScores(builder, encoder, labels));
   return graph;

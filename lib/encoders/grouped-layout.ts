@@ -1,7 +1,6 @@
 import type { Inverse } from '../graph/gradient.js';
 import type { Dim, Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
-import * as t from '../graph/training-ops.js';
 import type { Dropout } from './builder.js';
 import type { Architecture } from './family.js';
 import type { AttentionOptions, Layout } from './layout.js';
@@ -57,9 +56,9 @@ export class GroupedLayout implements Layout {
   attention(q: Value, k: Value, v: Value, { heads, bias, first }: AttentionOptions): Value {
     const g = this.#graph;
     const width = this.#architecture.hidden / heads;
-    const parts = (x: Value): Value[] => t.split(g, op.gather(g, x, this.#blocks), this.#sizes, 0, this.#dims('N'));
+    const parts = (x: Value): Value[] => op.split(g, op.gather(g, x, this.#blocks), this.#sizes, 0, this.#dims('N'));
     const [ks, vs] = [parts(k), parts(v)];
-    const qs = first ? t.split(g, q, this.#firstInputs().sizes, 0, this.#dims('n')) : parts(q);
+    const qs = first ? op.split(g, q, this.#firstInputs().sizes, 0, this.#dims('n')) : parts(q);
     const contexts = this.#groups.map(({ shape, mask }, i) => {
       const [n, s] = [`n${i}`, `s${i}`];
       const headed = (x: Value, tokens: Dim, sizes: Value): Value =>
@@ -83,7 +82,7 @@ export class GroupedLayout implements Layout {
   max(x: Value): Value {
     const g = this.#graph;
     const { hidden } = this.#architecture;
-    const parts = t.split(g, op.gather(g, x, this.#blocks), this.#sizes, 0, this.#dims('N'));
+    const parts = op.split(g, op.gather(g, x, this.#blocks), this.#sizes, 0, this.#dims('N'));
     const largest = this.#groups.map(({ shape, mask }, i) => {
       const [n, s] = [`n${i}`, `s${i}`];
       const sizes = op.concat(g, [shape, op.int64s(g, hidden)], 0, 3);

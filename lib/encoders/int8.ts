@@ -4,7 +4,7 @@
  */
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
-import { floatLinear, type Builder, type LinearLayer } from './builder.js';
+import { apart, joinedLinears, type Builder, type LinearLayers } from './builder.js';
 import type { Encoder } from './families.js';
 import type { Checkpoint } from './parameters.js';
 
@@ -19,31 +19,38 @@ const centre = 128;
 const reach = 127;
 
 /** The layers of the transformer in integers; a head, which sees one token a text, stays in floats. */
-export function int8Linear({ family, architecture }: Encoder, checkpoint: Checkpoint): LinearLayer {
-  const names = new Set<string>();
+export function int8Linears({ family, architecture }: Encoder, checkpoint: Checkpoint): LinearLayers {
+  const known = new Set<string>();
   for (let i = 0; i < architecture.layers; i++) {
     const { query, key, value, attentionOutput, intermediate, output } = family.layer(i);
-    for (const name of [query, key, value, attentionOutput, intermediate, output]) names.add(name);
+    for (const name of [query, key, value, attentionOutput, intermediate, output]) known.add(name);
   }
   const activations = new Map<Value, Quantized>();
   const centres = new Map<unknown, Value>();
-  return (b, name, x, inputs, outputs) => {
-    if (!names.has(name)) return floatLinear(b, name, x, inputs, outputs);
-    // Query, key and value read the same vectors.
+  return (b, names, x, inputs, outputs) => {
+    if (!names.every((name) => known.has(name))) return joinedLinears(b, names, x, inputs, outputs);
+    // The last layer's query reads other vectors than its key and value.
     let quantized = activations.get(x);
     if (!quantized) activations.set(x, (quantized = quantize(b, x, centres)));
     const { values, scales } = quantized;
-    const weight = checkpoint.get(`${name}.weight`, [outputs, inputs]);
+    const weights = names.map((name) => checkpoint.get(`${name}.weight`, [outputs, inputs]));
     let parts: Promise<QuantizedWeight> | undefined;
     const part = (key: keyof QuantizedWeight) => async (): Promise<Uint8Array> => {
-      parts ??= weight.float32().then((w) => quantizeWeight(w, inputs, outputs));
+      parts ??= Promise.all(weights.map((weight) => weight.float32())).then((all) =>
+        quantizeWeights(all, inputs, outputs),
+      );
       return (await parts)[key];
     };
     const { graph } = b;
-    const w = graph.named(`${name}.weight_int8`, { type: 'int8', shape: [inputs, outputs] }, part('values'));
-    const s = graph.named(`${name}.weight_scale`, { type: 'float32', shape: [outputs] }, part('scales'));
+    const columns = names.length * outputs;
+    const stem = `${names.join('+')}.weight`;
+    const w = graph.named(`${stem}_int8`, { type: 'int8', shape: [inputs, columns] }, part('values'));
+    const s = graph.named(`${stem}_scale`, { type: 'float32', shape: [columns] }, part('scales'));
+    const biases = names.map((name) => b.parameter(`${name}.bias`, [outputs]));
+    const bias = biases.length === 1 ? biases[0]! : op.concat(graph, biases, 0, columns);
     const y = op.matMulIntegerToFloat(graph, values, w, s, centre);
-    return op.add(graph, op.mul(graph, y, scales), b.parameter(`${name}.bias`, [outputs]));
+    const joined = op.add(graph, op.mul(graph, y, scales), bias);
+    return names.length === 1 ? [joined] : apart(graph, joined, names.length, outputs);
   };
 }
 
@@ -68,22 +75,26 @@ function quantize({ graph }: Builder, x: Value, centres: Map<unknown, Value>): Q
 }
 
 interface QuantizedWeight {
-  /** (inputs · outputs) signed bytes. */
+  /** (inputs, outputs of all) signed bytes. */
   readonly values: Uint8Array;
-  /** (outputs) 32-bit floats. */
+  /** (outputs of all) 32-bit floats. */
   readonly scales: Uint8Array;
 }
 
-/** @param w (outputs · inputs), as torch keeps it */
-function quantizeWeight(w: Float32Array, inputs: number, outputs: number): QuantizedWeight {
-  const values = new Int8Array(w.length);
-  const scales = new Float32Array(outputs);
-  for (let o = 0; o < outputs; o++) {
-    let largest = 0;
-    for (let i = o * inputs; i < (o + 1) * inputs; i++) largest = Math.max(largest, Math.abs(w[i]!));
-    scales[o] = largest / largestWeight || 1;
-    const inverse = largestWeight / largest || 0;
-    for (let i = 0; i < inputs; i++) values[i * outputs + o] = Math.round(w[o * inputs + i]! * inverse);
-  }
+/** Matrices side by side. @param weights each (outputs, inputs), as torch keeps it */
+function quantizeWeights(weights: readonly Float32Array[], inputs: number, outputs: number): QuantizedWeight {
+  const columns = weights.length * outputs;
+  const values = new Int8Array(inputs * columns);
+  const scales = new Float32Array(columns);
+  for (const [m, w] of weights.entries())
+    for (let o = 0; o < outputs; o++) {
+      const column = m * outputs + o;
+      const row = w.subarray(o * inputs, (o + 1) * inputs);
+      let largest = 0;
+      for (const weight of row) largest = Math.max(largest, Math.abs(weight));
+      scales[column] = largest / largestWeight || 1;
+      const inverse = largestWeight / largest || 0;
+      for (let i = 0; i < inputs; i++) values[i * columns + column] = Math.round(row[i]! * inverse);
+    }
   return { values: new Uint8Array(values.buffer), scales: new Uint8Array(scales.buffer) };
 }

@@ -170,7 +170,7 @@ const concat: Rule = one((walk, node, dy) => {
   const values = node.inputs as readonly Value[];
   const axis = axisOf(node, values[0]!);
   const parts = once(() =>
-    t.split(
+    op.split(
       walk.graph,
       dy,
       walk.partSizes(values, axis),

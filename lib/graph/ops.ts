@@ -119,6 +119,12 @@ export const concat = (g: Graph, values: readonly Value[], axis: number, size: D
   return one(g, 'Concat', values, { type: first.type, shape }, { axis: BigInt(axis) });
 };
 
+/** `x` cut along `axis` into parts whose sizes the tensor `sizes` gives; `dims` says the same in symbols. */
+export function split(g: Graph, x: Value, sizes: Value, axis: number, dims: readonly Dim[]): Value[] {
+  const results = dims.map((dim) => ({ type: x.type, shape: x.shape.map((d, i) => (i === axis ? dim : d)) }));
+  return g.node('Split', [x, sizes], results, { axis: BigInt(axis) });
+}
+
 /** Entries `from` up to `to` (tensors of one number) along the first axis. */
 export const slice = (g: Graph, x: Value, from: Value, to: Value, size: Dim): Value =>
   one(g, 'Slice', [x, from, to, int64s(g, 0)], { type: x.type, shape: [size, ...x.shape.slice(1)] });

@@ -38,12 +38,6 @@ function reduced(x: Value, axes: readonly number[], keep: boolean): Result {
   return { type: x.type, shape };
 }
 
-/** `x` cut along `axis` into parts whose sizes the tensor `sizes` gives; `dims` says the same in symbols. */
-export function split(g: Graph, x: Value, sizes: Value, axis: number, dims: readonly Dim[]): Value[] {
-  const results = dims.map((dim) => ({ type: x.type, shape: x.shape.map((d, i) => (i === axis ? dim : d)) }));
-  return g.node('Split', [x, sizes], results, { axis: BigInt(axis) });
-}
-
 /** `x` cut along its first axis into `count` equal parts of `dim` rows. */
 export function splitEqually(g: Graph, x: Value, count: number, dim: Dim): Value[] {
   const results = Array.from({ length: count }, () => ({ type: x.type, shape: [dim, ...x.shape.slice(1)] }));

@@ -1,7 +1,7 @@
 /** The weights of a saved model: as safetensors, and inside ONNX graphs. */
 import { copyFile, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { exportedGraph, parameterShapes, type Checkpoint, type Encoder, type LinearLayer } from '../encoders/index.js';
+import { exportedGraph, parameterShapes, type Checkpoint, type Encoder, type LinearLayers } from '../encoders/index.js';
 import { elementSize, type ExternalData } from '../formats/onnx.js';
 import { writeSafetensors, type TensorData } from '../formats/safetensors-write.js';
 import type { Constant } from '../graph/graph.js';
@@ -46,9 +46,9 @@ function savedShapes(
 export async function writeOnnx(
   path: string,
   { encoder, checkpoint, labels }: CheckpointWeights,
-  linear?: LinearLayer,
+  linears?: LinearLayers,
 ): Promise<void> {
-  const graph = exportedGraph(encoder, checkpoint, labels, linear);
+  const graph = exportedGraph(encoder, checkpoint, labels, linears);
   // What is a function gives a parameter's values: everything else is small.
   const parameters = graph.constants.filter(({ data }) => typeof data === 'function');
   const sizes = parameters.map(({ value: { type, shape } }) =>

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { int8Linear } from '../encoders/index.js';
+import { int8Linears } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
 import { writeSafetensors } from '../formats/safetensors-write.js';
 import { classOfActivation, type Activation } from './activation.js';
@@ -80,8 +80,8 @@ async function writeModel(path: string, model: SavedModel): Promise<void> {
     await writeWeights(join(path, 'model.safetensors'), weights);
     await writeOnnx(join(path, 'onnx', 'model.onnx'), weights);
     if (model.quantized) {
-      const linear = int8Linear(weights.encoder, weights.checkpoint);
-      await writeOnnx(join(path, 'onnx', 'model_quantized.onnx'), weights, linear);
+      const linears = int8Linears(weights.encoder, weights.checkpoint);
+      await writeOnnx(join(path, 'onnx', 'model_quantized.onnx'), weights, linears);
     }
   }
   for (const name of tokenizerFiles) {

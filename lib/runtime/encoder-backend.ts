@@ -6,8 +6,8 @@ import {
   Builder,
   classScores,
   constantsOf,
-  floatLinear,
-  int8Linear,
+  joinedLinears,
+  int8Linears,
   StreamLayout,
   tokenVectors,
   type Checkpoint,
@@ -59,8 +59,8 @@ export class EncoderBackend implements Backend {
     const output = labels === undefined ? 'hidden' : 'logits';
     const graph = new Graph();
     const layout = new StreamLayout(graph, encoder.architecture, labels !== undefined);
-    const linear = o.precision === 'int8' ? int8Linear(encoder, checkpoint) : floatLinear;
-    const builder = new Builder(graph, layout, constantsOf(checkpoint), linear);
+    const linears = o.precision === 'int8' ? int8Linears(encoder, checkpoint) : joinedLinears;
+    const builder = new Builder(graph, layout, constantsOf(checkpoint), linears);
     graph.output(
       output,
       labels === undefined ? tokenVectors(builder, encoder, false) : classScores(builder, encoder, labels),

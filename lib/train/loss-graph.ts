@@ -74,7 +74,7 @@ export function embeddingLoss(g: Graph, loss: EmbeddingLoss | MatryoshkaLoss, co
 function firstValues(g: Graph, x: Value, count: number): Value {
   const size = x.shape[1] as number;
   if (size === count) return x;
-  return t.split(g, x, op.int64s(g, count, size - count), 1, [count, size - count])[0]!;
+  return op.split(g, x, op.int64s(g, count, size - count), 1, [count, size - count])[0]!;
 }
 
 function plainLoss(g: Graph, loss: EmbeddingLoss, columns: readonly Value[], inputs: LossInputs): Value {

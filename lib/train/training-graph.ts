@@ -1,5 +1,5 @@
 /** One graph for a training step: encoder, pooling, loss and the gradients of every parameter that is trained. */
-import { Builder, classScores, floatLinear, GroupedLayout, tokenVectors } from '../encoders/index.js';
+import { Builder, classScores, joinedLinears, GroupedLayout, tokenVectors } from '../encoders/index.js';
 import type { DropoutKind, Encoder } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
 import { differentiate } from '../graph/gradient.js';
@@ -77,19 +77,6 @@ export interface TrainingGraph {
   readonly dropout: readonly DropoutSite[];
 }
 
-/** Computes linear layers of one input as one: a product with a wide matrix is faster than several with narrow ones. */
-class JoiningBuilder extends Builder {
-  override linears(names: readonly string[], x: Value, inputs: number, outputs: number): Value[] {
-    const g = this.graph;
-    const rows = names.length * outputs;
-    const weights = names.map((name) => this.parameter(`${name}.weight`, [outputs, inputs]));
-    const biases = names.map((name) => this.parameter(`${name}.bias`, [outputs]));
-    const joined = op.linear(g, x, op.concat(g, weights, 0, rows), op.concat(g, biases, 0, rows));
-    const sizes = names.map(() => outputs);
-    return t.split(g, joined, op.int64s(g, ...sizes), 1, sizes);
-  }
-}
-
 /** Builds the graph that `o` describes. */
 export function trainingGraph(o: TrainingGraphOptions): TrainingGraph {
   const graph = new Graph();
@@ -110,7 +97,7 @@ export function trainingGraph(o: TrainingGraphOptions): TrainingGraph {
     parameters.set(name, value);
     return value;
   };
-  const builder = new JoiningBuilder(graph, layout, provider, floatLinear, dropout);
+  const builder = new Builder(graph, layout, provider, joinedLinears, dropout);
   const result =
     o.head.type === 'scores'
       ? scores(builder, o.encoder, o.head, layout)

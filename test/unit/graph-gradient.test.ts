@@ -170,13 +170,13 @@ const cases: Case[] = [
   {
     op: 'Split',
     inputs: [[5, 3]],
-    build: (g, [x]) => t.split(g, x!, op.int64s(g, 2, 2, 1), 0, [2, 2, 1]),
+    build: (g, [x]) => op.split(g, x!, op.int64s(g, 2, 2, 1), 0, [2, 2, 1]),
   },
   {
     op: 'Split',
     name: 'Split of which one part is used',
     inputs: [[3, 5]],
-    build: (g, [x]) => t.split(g, x!, op.int64s(g, 2, 3), 1, [2, 3])[0]!,
+    build: (g, [x]) => op.split(g, x!, op.int64s(g, 2, 3), 1, [2, 3])[0]!,
   },
   unary('Sqrt', t.sqrt, true),
   ...binary('Sub', op.sub),
