@@ -33,14 +33,24 @@ export interface NativeFlatIndex {
    * Stages `rows` rows of 32-bit floats, row-major, that lie in a file `offset` bytes from its start (best a multiple of
    * 64), without reading them into memory: they are mapped, and the file must neither shrink nor change from now on.
    */
-  stageMapped(path: string, offset: number, rows: number, prepared?: string): void;
-  /** The CRC-32 of each row that was mapped last, before its commit: rows are held against them when they are first read. */
-  expectChecksums(checksums: Uint32Array): void;
+  stageMapped(path: string, offset: number, rows: number, prepared?: string, codeRows?: string): void;
+  /**
+   * The CRC-32 of each row that was mapped last, and of each of its `codeRows`, before its commit: rows are held against them
+   * when they are first read.
+   */
+  expectChecksums(checksums: Uint32Array, codeRows?: Uint32Array): void;
   /**
    * What a commit worked out about the rows of an index of one block, for a file that `stageMapped` takes as `prepared`: then
    * its commit does not read the rows. Empty where there is nothing worth a file.
    */
   prepared(): Promise<Uint8Array>;
+  /**
+   * The codes among that once more, row by row, for a file that `stageMapped` takes as `codeRows`: then a search that looks at few
+   * rows reads only theirs.
+   */
+  codeRows(): Promise<Uint8Array>;
+  /** Bytes of a row there. */
+  readonly codeRowBytes: number;
   /** Checks, measures and codes the staged rows on the thread pool, then makes all of them visible at once. */
   commit(cancellation?: NativeCancellation): Promise<number>;
   /** Forgets the staged rows. */

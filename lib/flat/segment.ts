@@ -37,20 +37,34 @@ export class FlatSegment {
   /**
    * Stages rows that lie in a file at `offset`, little-endian; they are mapped, and read when they are needed.
    * @param prepared a file of what {@link prepared} gave for these rows: without it `commit` reads all of them
+   * @param codeRows a file of what {@link codeRows} gave for them: without it a search that looks at few rows reads them whole
    * @throws FlatrankError `ERR_NOT_FOUND`, `ERR_BAD_FILE` where a file ends before
    */
-  map(path: string, offset: number, rows: number, prepared?: string): void {
-    this.#index.stageMapped(path, offset, rows, prepared);
+  map(path: string, offset: number, rows: number, prepared?: string, codeRows?: string): void {
+    this.#index.stageMapped(path, offset, rows, prepared, codeRows);
   }
 
-  /** The CRC-32 (n) of each row that was mapped: a search that meets another rejects with `ERR_BAD_FILE`. */
-  expect(checksums: Uint32Array): void {
-    this.#index.expectChecksums(checksums);
+  /**
+   * The CRC-32 (n) of each row that was mapped, and of its codes where they were mapped row by row: a search that meets another
+   * rejects with `ERR_BAD_FILE`.
+   */
+  expect(checksums: Uint32Array, codeRows?: Uint32Array): void {
+    this.#index.expectChecksums(checksums, codeRows);
   }
 
   /** Norms and codes of the committed rows, for a file; empty where rows are too few, or too short, to have codes. */
   prepared(): Promise<Uint8Array> {
     return this.#index.prepared();
+  }
+
+  /** The codes row by row, for a file; empty where {@link prepared} is. */
+  codeRows(): Promise<Uint8Array> {
+    return this.#index.codeRows();
+  }
+
+  /** Bytes of a row there. */
+  get codeRowBytes(): number {
+    return this.#index.codeRowBytes;
   }
 
   /** Makes the staged rows visible. @throws FlatrankError `ERR_NON_FINITE`; `signal.reason` where aborted */

@@ -81,16 +81,18 @@ async function filterRows<M>({ segment, rows }: Part<M>, filter: FilterPlan): Pr
   return found;
 }
 
-/** The rows behind labels that count through the parts, read part by part and put into their order. */
+/** The rows behind labels that count through the parts, read from all of them at once and put into their order. */
 async function rowsOf<M>(parts: readonly { rows: number; from: Segment<M> }[], labels: Int32Array): Promise<Row<M>[]> {
   const rows = new Array<Row<M>>(labels.length);
-  let first = 0;
-  for (const { rows: count, from } of parts) {
+  let end = 0;
+  const reads = parts.map(async ({ rows: count, from }) => {
+    const first = end;
+    end += count;
     const here: number[] = [];
     for (const [i, label] of labels.entries()) if (label >= first && label < first + count) here.push(i);
     const found = here.length === 0 ? [] : await from.get(here.map((i) => labels[i]! - first));
     for (const [j, i] of here.entries()) rows[i] = found[j]!;
-    first += count;
-  }
+  });
+  await Promise.all(reads);
   return rows;
 }

@@ -50,13 +50,14 @@ Napi::Function FlatIndexWrap::Define(Napi::Env env) {
   return DefineClass(
       env, "FlatIndex",
       {InstanceAccessor<&FlatIndexWrap::Ntotal>("ntotal"), InstanceAccessor<&FlatIndexWrap::MemoryBytes>("memoryBytes"),
-       InstanceMethod("stage", &FlatIndexWrap::Stage), InstanceMethod("stageMapped", &FlatIndexWrap::StageMapped),
+       InstanceAccessor<&FlatIndexWrap::CodeRowBytes>("codeRowBytes"), InstanceMethod("stage", &FlatIndexWrap::Stage),
+       InstanceMethod("stageMapped", &FlatIndexWrap::StageMapped),
        InstanceMethod("expectChecksums", &FlatIndexWrap::ExpectChecksums),
-       InstanceMethod("prepared", &FlatIndexWrap::Prepared), InstanceMethod("commit", &FlatIndexWrap::Commit),
-       InstanceMethod("rollback", &FlatIndexWrap::Rollback), InstanceMethod("remove", &FlatIndexWrap::Remove),
-       InstanceMethod("search", &FlatIndexWrap::Search), InstanceMethod("rangeSearch", &FlatIndexWrap::RangeSearch),
-       InstanceMethod("rows", &FlatIndexWrap::Rows), InstanceMethod("reset", &FlatIndexWrap::Reset),
-       InstanceMethod("dispose", &FlatIndexWrap::Dispose)});
+       InstanceMethod("prepared", &FlatIndexWrap::Prepared), InstanceMethod("codeRows", &FlatIndexWrap::CodeRows),
+       InstanceMethod("commit", &FlatIndexWrap::Commit), InstanceMethod("rollback", &FlatIndexWrap::Rollback),
+       InstanceMethod("remove", &FlatIndexWrap::Remove), InstanceMethod("search", &FlatIndexWrap::Search),
+       InstanceMethod("rangeSearch", &FlatIndexWrap::RangeSearch), InstanceMethod("rows", &FlatIndexWrap::Rows),
+       InstanceMethod("reset", &FlatIndexWrap::Reset), InstanceMethod("dispose", &FlatIndexWrap::Dispose)});
 }
 
 FlatIndexWrap::FlatIndexWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -109,6 +110,11 @@ Napi::Value FlatIndexWrap::MemoryBytes(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(Open().memory_bytes())); });
 }
 
+Napi::Value FlatIndexWrap::CodeRowBytes(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(),
+                 [&] { return Napi::Number::New(info.Env(), static_cast<double>(Open().space().row_bytes())); });
+}
+
 void FlatIndexWrap::Stage(const Napi::CallbackInfo& info) {
   Guarded(info.Env(), [&] {
     FlatIndex& index = OpenToWriter();
@@ -127,27 +133,43 @@ void FlatIndexWrap::StageMapped(const Napi::CallbackInfo& info) {
     const std::string path = ReadChoice(info[0], "path");
     const size_t offset = ReadCount(info[1], "offset", 0, kLargestOffset);
     const std::string prepared = info[3].IsUndefined() ? "" : ReadChoice(info[3], "prepared");
-    index.StageMapped(path, offset, ReadCount(info[2], "rows", 0, FlatIndex::kMaxRows), prepared);
+    const std::string code_rows = info[4].IsUndefined() ? "" : ReadChoice(info[4], "codeRows");
+    index.StageMapped(path, offset, ReadCount(info[2], "rows", 0, FlatIndex::kMaxRows), prepared, code_rows);
   });
 }
 
 void FlatIndexWrap::ExpectChecksums(const Napi::CallbackInfo& info) {
   Guarded(info.Env(), [&] {
-    const View<uint32_t> sums = ReadArray<uint32_t>(info[0], "checksums");
-    OpenToWriter().ExpectChecksums(std::vector<uint32_t>(sums.data, sums.data + sums.length));
+    const auto read = [](const Napi::Value& value, const char* name) {
+      const View<uint32_t> sums = ReadArray<uint32_t>(value, name);
+      return std::vector<uint32_t>(sums.data, sums.data + sums.length);
+    };
+    OpenToWriter().ExpectChecksums(read(info[0], "checksums"),
+                                   info[1].IsUndefined() ? std::vector<uint32_t>() : read(info[1], "codeRows"));
   });
 }
 
 Napi::Value FlatIndexWrap::Prepared(const Napi::CallbackInfo& info) {
+  return Describe(info, PreparedBytes, WritePrepared);
+}
+
+Napi::Value FlatIndexWrap::CodeRows(const Napi::CallbackInfo& info) {
+  return Describe(info, CodeRowsBytes, WriteCodeRows);
+}
+
+// Bytes about the rows of an index of one block.
+Napi::Value FlatIndexWrap::Describe(const Napi::CallbackInfo& info, size_t (*size)(const Part&, const CodeSpace&),
+                                    void (*write)(const Part&, const CodeSpace&, std::byte*)) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const Snapshot snapshot = Open().TakeSnapshot();
     if (snapshot.parts.size() != 1)
       throw Error(kInvalidArgument,
                   "Expected an index of one block but received one of " + std::to_string(snapshot.parts.size()));
-    auto bytes = NewArray<uint8_t>(info.Env(), PreparedBytes(snapshot.parts[0], index_->space()));
+    auto bytes = NewArray<uint8_t>(info.Env(), size(snapshot.parts[0], index_->space()));
     JobSpec job;
-    job.execute = [owner = index_, snapshot, out = bytes.Data(), any = bytes.ElementLength() > 0](const Cancellation&) {
-      if (any) WritePrepared(snapshot.parts[0], owner->space(), reinterpret_cast<std::byte*>(out));
+    job.execute = [owner = index_, snapshot, write, out = bytes.Data(),
+                   any = bytes.ElementLength() > 0](const Cancellation&) {
+      if (any) write(snapshot.parts[0], owner->space(), reinterpret_cast<std::byte*>(out));
     };
     job.pins.push_back(Pin(bytes));
     job.result = [](Napi::Env, const auto& pins) -> Napi::Value { return pins[0].Value(); };

@@ -23,10 +23,14 @@ class FlatIndexWrap : public Napi::ObjectWrap<FlatIndexWrap> {
  private:
   Napi::Value Ntotal(const Napi::CallbackInfo& info);
   Napi::Value MemoryBytes(const Napi::CallbackInfo& info);
+  Napi::Value CodeRowBytes(const Napi::CallbackInfo& info);
   void Stage(const Napi::CallbackInfo& info);
   void StageMapped(const Napi::CallbackInfo& info);
   void ExpectChecksums(const Napi::CallbackInfo& info);
   Napi::Value Prepared(const Napi::CallbackInfo& info);
+  Napi::Value CodeRows(const Napi::CallbackInfo& info);
+  Napi::Value Describe(const Napi::CallbackInfo& info, size_t (*size)(const Part&, const CodeSpace&),
+                       void (*write)(const Part&, const CodeSpace&, std::byte*));
   Napi::Value Commit(const Napi::CallbackInfo& info);
   void Rollback(const Napi::CallbackInfo& info);
   Napi::Value Remove(const Napi::CallbackInfo& info);

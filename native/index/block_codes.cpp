@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/error.h"
+
 namespace flatrank {
 
 namespace {
@@ -59,15 +61,29 @@ CodeSpace::CodeSpace(size_t d, Metric m, size_t least)
 
 BlockCodes::BlockCodes(const CodeSpace& space, size_t capacity, std::vector<float> centre)
     : panel_bytes_(space.panel_bytes()),
+      row_bytes_(space.row_bytes()),
       centre_(std::move(centre)),
       centre_norm2_(space.kernels.exact_dot(centre_.data(), centre_.data(), space.dimension)),
       panels_(capacity / kPanelRows * panel_bytes_) {}
 
 BlockCodes::BlockCodes(const CodeSpace& space, MappableArray<uint8_t> panels, std::vector<float> centre)
     : panel_bytes_(space.panel_bytes()),
+      row_bytes_(space.row_bytes()),
       centre_(std::move(centre)),
       centre_norm2_(space.kernels.exact_dot(centre_.data(), centre_.data(), space.dimension)),
       panels_(std::move(panels)) {}
+
+void BlockCodes::MapRows(std::shared_ptr<const MappedFile> file, size_t count) {
+  rows_ = reinterpret_cast<const uint8_t*>(file->Range(0, count, row_bytes_));
+  rows_file_ = std::move(file);
+  row_count_ = count;
+}
+
+void BlockCodes::ExpectRowChecksums(std::vector<uint32_t> sums) {
+  if (sums.size() != row_count_)
+    throw Error(kInvalidArgument, "Expected a checksum for each row of codes that was mapped");
+  row_checks_ = std::make_unique<const RowChecks>(rows_file_->path(), std::move(sums));
+}
 
 CodeStats BlockCodes::Encode(const CodeSpace& space, size_t panel, const float* rows, const float* norm_high) {
   const Kernels& kernels = space.kernels;

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/mappable_array.h"
 #include "index/code_bounds.h"
 #include "index/metric.h"
+#include "index/row_checks.h"
 #include "kernels/codes.h"
 #include "kernels/kernels.h"
 
@@ -23,6 +25,7 @@ struct CodeSpace {
 
   size_t steps() const { return padded / kStepValues; }
   size_t panel_bytes() const { return PanelBytes(steps()); }
+  size_t row_bytes() const { return RowBytes(steps()); }
   void Rotate(const float* x, const float* centre, float* out, float* scratch) const {
     kernels.codes->rotate(x, centre, dimension, signs.data(), padded, out, scratch);
   }
@@ -59,15 +62,36 @@ class BlockCodes {
   const PanelTerms& terms(size_t i) const {
     return *reinterpret_cast<const PanelTerms*>(panel(i) + panel_bytes_ - sizeof(PanelTerms));
   }
+  // The codes row by row as well, where a file has them: a row that lies apart is then a fetch from one place.
+  bool by_row() const { return rows_ != nullptr; }
+  // Held against its checksum where there is one. Throws Error(kBadFile).
+  const uint8_t* row(size_t i) const {
+    const uint8_t* at = rows_ + i * row_bytes_;
+    if (row_checks_) row_checks_->Check(i, 1, reinterpret_cast<const std::byte*>(at), row_bytes_);
+    return at;
+  }
+  void PrefetchRow(size_t i) const {
+    const uint8_t* at = rows_ + i * row_bytes_;
+    for (size_t j = 0; j < row_bytes_ + 63; j += 64) __builtin_prefetch(at + j, 0, 2);
+  }
+  // Takes the codes of the leading `count` rows from a file. Throws Error(kBadFile) where it is shorter.
+  void MapRows(std::shared_ptr<const MappedFile> file, size_t count);
+  // The CRC-32 of each of those rows. Throws Error(kInvalidArgument) for another number.
+  void ExpectRowChecksums(std::vector<uint32_t> sums);
+
   const float* centre() const { return centre_.data(); }
   double centre_norm2() const { return centre_norm2_; }
   size_t bytes() const { return panels_.bytes() + centre_.size() * sizeof(float); }
 
  private:
-  const size_t panel_bytes_;
+  const size_t panel_bytes_, row_bytes_;
   const std::vector<float> centre_;
   const double centre_norm2_;  // |c|^2 by exact_dot
   MappableArray<uint8_t> panels_;
+  std::shared_ptr<const MappedFile> rows_file_;
+  const uint8_t* rows_ = nullptr;  // in rows_file_
+  size_t row_count_ = 0;
+  std::unique_ptr<const RowChecks> row_checks_;
 };
 
 // Groups the codes of `count` queries (count, padded) as CodeQueries has them.

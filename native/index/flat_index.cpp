@@ -95,14 +95,16 @@ void FlatIndex::Stage(const float* rows, size_t n, size_t more) {
   }
 }
 
-void FlatIndex::StageMapped(const std::string& path, uint64_t offset, size_t n, const std::string& prepared) {
+void FlatIndex::StageMapped(const std::string& path, uint64_t offset, size_t n, const std::string& prepared,
+                            const std::string& code_rows) {
   CheckCapacity(n);
   if (n == 0) return;
   auto file = std::make_shared<const MappedFile>(path);
   std::shared_ptr<Block> block;
   Part part;
   if (!prepared.empty() && coded_)
-    part = ReadPrepared(file, offset, n, space_, std::make_shared<const MappedFile>(prepared), block);
+    part = ReadPrepared(file, offset, n, space_, std::make_shared<const MappedFile>(prepared),
+                        code_rows.empty() ? nullptr : std::make_shared<const MappedFile>(code_rows), block);
   const bool ready = block != nullptr;
   Append(ready ? std::move(block) : std::make_shared<Block>(std::move(file), offset, n, dimension()), n);
   if (!ready) return;
@@ -112,11 +114,12 @@ void FlatIndex::StageMapped(const std::string& path, uint64_t offset, size_t n, 
   entry.prepared = true;
 }
 
-void FlatIndex::ExpectChecksums(std::vector<uint32_t> sums) {
+void FlatIndex::ExpectChecksums(std::vector<uint32_t> sums, std::vector<uint32_t> code_rows) {
   if (entries_.empty() || !entries_.back().block->mapped() || entries_.back().staged != sums.size())
     throw Error(kInvalidArgument, "Expected a checksum for each row that was mapped");
   Block& block = *entries_.back().block;
   block.checks = std::make_unique<const RowChecks>(block.path(), std::move(sums));
+  if (block.codes && block.codes->by_row()) block.codes->ExpectRowChecksums(std::move(code_rows));
 }
 
 void FlatIndex::Commit(int max_threads, const Cancellation& cancellation) {

@@ -43,12 +43,13 @@ class FlatIndex {
   // Stages the rows (n, dimension) that lie in a file at `offset`, little-endian and row-major, without reading them
   // into memory: they stay where they are. Throws Error(kNotFound), Error(kBadFile), Error(kCapacity), changing
   // nothing. `prepared`, where it is not empty, is a file of what WritePrepared wrote for these rows: then Commit need
-  // not read them.
-  void StageMapped(const std::string& path, uint64_t offset, size_t n, const std::string& prepared = {});
+  // not read them; `code_rows`, where that is not empty either, one of what WriteCodeRows wrote.
+  void StageMapped(const std::string& path, uint64_t offset, size_t n, const std::string& prepared = {},
+                   const std::string& code_rows = {});
   // The CRC-32 of each row staged by the last StageMapped, before Commit: rows are held against them when they are
-  // first looked at, and a search that meets another throws Error(kBadFile). Throws Error(kInvalidArgument) for another
-  // number.
-  void ExpectChecksums(std::vector<uint32_t> sums);
+  // first looked at, and a search that meets another throws Error(kBadFile). `code_rows` are those of the file of that
+  // name. Throws Error(kInvalidArgument) for another number.
+  void ExpectChecksums(std::vector<uint32_t> sums, std::vector<uint32_t> code_rows = {});
   // Checks, measures and codes the staged rows and makes them visible at once. Where it throws (Error(kNonFinite),
   // Error(kCancelled)) they are still staged: roll back.
   void Commit(int max_threads, const Cancellation& cancellation);

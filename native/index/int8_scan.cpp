@@ -13,6 +13,8 @@ constexpr size_t kPanelBytes = size_t{256} << 10;  // query codes: they stay in 
 constexpr size_t kHits = 8192;                     // queries times rows of one call of a kernel, at least two panels
 constexpr size_t kFewHits = 64;                    // rows scanned to one that survives
 constexpr size_t kLeastRows = 8;                   // fewer are quicker done without codes
+constexpr size_t kApartPanels = 2;                 // of rows that lie apart, put together at once
+constexpr size_t kRowsAhead = 16;                  // of them on their way from memory
 
 // Nanoseconds a value, by rule of thumb: what codes save where arithmetic and where memory is the limit, and what a row
 // that survives costs. Only speed depends on them.
@@ -97,9 +99,8 @@ CodeRule Int8Scan::RuleFor(const QueryTerms& terms, float threshold) const {
           RoundUp(g * terms.norm * (1 + kCodeSlack)), RoundUp(bound - terms.low + terms.definition + rounding)};
 }
 
-Interval Int8Scan::IntervalFor(const QueryTerms& terms, const Part& part, size_t row, int32_t dot) const {
-  const PanelTerms& panel = part.block->codes->terms(row / kPanelRows);
-  const size_t r = row % kPanelRows;
+Interval Int8Scan::IntervalFor(const QueryTerms& terms, const PanelTerms& panel, size_t r, size_t label,
+                               int32_t dot) const {
   const double offset = static_cast<double>(panel.offset[r]), norm = static_cast<double>(panel.norm[r]);
   const double product = dot_factor_ * static_cast<double>(panel.scale[r]) * terms.scale * dot;
   const double error =
@@ -108,7 +109,28 @@ Interval Int8Scan::IntervalFor(const QueryTerms& terms, const Part& part, size_t
   const double lower = offset + terms.low - product - error - rounding;
   const double upper =
       offset + 4 * kCodeSlack * std::abs(offset) + terms.offset_high + terms.high - product + error + rounding;
-  return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(part.first + row)};
+  return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(label)};
+}
+
+void Int8Scan::MakeRules(size_t first, size_t count, Candidates* collectors, Slot& slot) const {
+  slot.scratch.resize(std::max(slot.scratch.size(), queries_.dimension));
+  slot.rules.resize(count);
+  for (size_t j = 0; j < count; ++j) {
+    collectors[j].Tighten(queries_.refiner(first + j, slot.scratch.data()));
+    slot.rules[j] = RuleFor(slot.prepared.terms[j], collectors[j].threshold());
+  }
+}
+
+// A row that the rule did not exclude.
+void Int8Scan::Keep(const CodeHit& hit, const PanelTerms& panel, size_t label, size_t first, Candidates* collectors,
+                    Slot& slot) const {
+  Candidates& collector = collectors[hit.query];
+  const float before = collector.threshold();
+  const QueryTerms& terms = slot.prepared.terms[hit.query];
+  const Interval interval = IntervalFor(terms, panel, hit.row % kPanelRows, label, hit.dot);
+  if (interval.lower > before) return;
+  collector.Push(interval, queries_.refiner(first + hit.query, slot.scratch.data()));
+  if (collector.threshold() < before) slot.rules[hit.query] = RuleFor(terms, collector.threshold());
 }
 
 // Returns how many wanted rows survived.
@@ -116,13 +138,8 @@ size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Cand
   const Part& part = *rows.part;
   const Prepared& prepared = slot.prepared;
   const size_t at_once = std::max(kHits / count / (2 * kPanelRows), size_t{1}) * 2;
-  slot.scratch.resize(std::max(slot.scratch.size(), queries_.dimension));
   slot.hits.resize(at_once * kPanelRows * count);
-  slot.rules.resize(count);
-  for (size_t j = 0; j < count; ++j) {
-    collectors[j].Tighten(queries_.refiner(first + j, slot.scratch.data()));
-    slot.rules[j] = RuleFor(prepared.terms[j], collectors[j].threshold());
-  }
+  MakeRules(first, count, collectors, slot);
   const size_t end = (rows.end + kPanelRows - 1) / kPanelRows;
   size_t survived = 0;
   // Thresholds fall between calls of the kernel: as long as many rows survive, it is given few.
@@ -140,16 +157,62 @@ size_t Int8Scan::RunCodes(const RowRange& rows, size_t first, size_t count, Cand
       const size_t row = first_row + hit.row;
       if (row < rows.begin || row >= rows.end || !queries_.Wants(part.first + row)) continue;
       ++survived;
-      Candidates& collector = collectors[hit.query];
-      const float before = collector.threshold();
-      const Interval interval = IntervalFor(prepared.terms[hit.query], part, row, hit.dot);
-      if (interval.lower > before) continue;
-      collector.Push(interval, queries_.refiner(first + hit.query, slot.scratch.data()));
-      if (collector.threshold() < before)
-        slot.rules[hit.query] = RuleFor(prepared.terms[hit.query], collector.threshold());
+      Keep(hit, part.block->codes->terms(row / kPanelRows), part.first + row, first, collectors, slot);
     }
   }
   return survived;
+}
+
+// The same for rows that lie apart: they are put together as panels.
+size_t Int8Scan::RunApart(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
+                          Candidates* collectors, Slot& slot) const {
+  constexpr size_t kRows = kApartPanels * kPanelRows;
+  const BlockCodes& codes = *part.block->codes;
+  const size_t steps = space_.steps(), panel_bytes = space_.panel_bytes();
+  slot.panels.resize(kApartPanels * panel_bytes);
+  slot.hits.resize(std::max(slot.hits.size(), kRows * count));
+  MakeRules(first, count, collectors, slot);
+  const auto terms_of = [&](size_t row) -> PanelTerms& {
+    return *reinterpret_cast<PanelTerms*>(slot.panels.data() + (row / kPanelRows + 1) * panel_bytes -
+                                          sizeof(PanelTerms));
+  };
+  for (size_t i = 0; i < std::min(n, kRowsAhead); ++i) codes.PrefetchRow(rows[i]);
+  size_t survived = 0;
+  for (size_t top = 0; top < n; top += kRows) {
+    const size_t taken = std::min(kRows, n - top);
+    for (size_t i = 0; i < taken; ++i) {
+      if (top + i + kRowsAhead < n) codes.PrefetchRow(rows[top + i + kRowsAhead]);
+      const uint8_t* const row = codes.row(rows[top + i]);
+      const size_t r = i % kPanelRows;
+      uint8_t* const to = slot.panels.data() + i / kPanelRows * panel_bytes + r * kStepValues;
+      for (size_t s = 0; s < steps; ++s)
+        std::memcpy(to + s * kPanelRows * kStepValues, row + s * kStepValues, kStepValues);
+      RowTerms terms;
+      std::memcpy(&terms, row + steps * kStepValues, sizeof(terms));
+      PanelTerms& panel = terms_of(i);
+      panel.offset[r] = terms.offset;
+      panel.scale[r] = terms.scale;
+      panel.norm[r] = terms.norm;
+      panel.residual[r] = terms.residual;
+    }
+    const size_t found = coder_.scan(slot.panels.data(), (taken + kPanelRows - 1) / kPanelRows, steps,
+                                     {slot.prepared.codes.data(), slot.prepared.bias.data(), count}, slot.rules.data(),
+                                     slot.hits.data());
+    for (size_t i = 0; i < found; ++i) {
+      const CodeHit hit = slot.hits[i];
+      if (hit.row >= taken) continue;  // left there by others
+      ++survived;
+      Keep(hit, terms_of(hit.row), part.first + rows[top + hit.row], first, collectors, slot);
+    }
+  }
+  return survived;
+}
+
+// What codes saved and what they cost.
+void Int8Scan::Weigh(size_t rows, size_t count, size_t hits) {
+  const double saved = static_cast<double>(rows * count * queries_.dimension) *
+                       std::max(kSavedArithmetic, kSavedMemory / static_cast<double>(count));
+  balance_ += static_cast<int64_t>(saved - static_cast<double>(hits) * HitCost());
 }
 
 void Int8Scan::RunFp32(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) {
@@ -160,6 +223,14 @@ void Int8Scan::RunFp32(const RowRange& rows, size_t first, size_t count, Candida
 
 void Int8Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
                             Candidates* collectors, int slot) {
+  Slot& mine = slots_[static_cast<size_t>(slot)];
+  if (part.coded > 0 && part.block->codes->by_row() && balance_ >= 0 && Prepare(part, first, count, mine).safe) {
+    const size_t coded = static_cast<size_t>(std::lower_bound(rows, rows + n, part.coded) - rows);
+    Weigh(coded, count, RunApart(part, rows, coded, first, count, collectors, mine));
+    rows += coded;
+    n -= coded;
+    if (n == 0) return;
+  }
   const size_t panel = fp32_.QueryPanel();
   for (size_t j = 0; j < count; j += panel)
     fp32_.RunScattered(part, rows, n, first + j, std::min(panel, count - j), collectors + j, slot);
@@ -173,11 +244,7 @@ void Int8Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
     RunFp32(rows, first, count, collectors, slot);
     return;
   }
-  const double hits = static_cast<double>(RunCodes(coded, first, count, collectors, mine));
-  const double scanned = static_cast<double>((coded.end - coded.begin) * count);
-  const double saved = scanned * static_cast<double>(queries_.dimension) *
-                       std::max(kSavedArithmetic, kSavedMemory / static_cast<double>(count));
-  balance_ += static_cast<int64_t>(saved - hits * HitCost());
+  Weigh(coded.end - coded.begin, count, RunCodes(coded, first, count, collectors, mine));
   if (coded.end < rows.end) RunFp32({rows.part, coded.end, rows.end}, first, count, collectors, slot);
 }
 

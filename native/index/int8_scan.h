@@ -18,7 +18,8 @@ class Int8Scan : public Scan {
   Int8Scan(const Queries& queries, const CodeSpace& space, size_t k, int slots);
 
   size_t QueryPanel() const override;
-  // Rows that lie apart (n), ascending: their codes lie together with those of others, so they are compared themselves.
+  // Rows that lie apart (n), ascending: where their codes lie together with those of others only, they are compared
+  // themselves.
   void RunScattered(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count,
                     Candidates* collectors, int slot);
   void Run(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) override;
@@ -48,13 +49,20 @@ class Int8Scan : public Scan {
     std::vector<CodeHit> hits;
     std::vector<float> scratch;
     std::vector<int8_t> codes;
+    std::vector<uint8_t> panels;  // of rows that lay apart
   };
 
   const Prepared& Prepare(const Part& part, size_t first, size_t count, Slot& slot) const;
   QueryTerms PrepareQuery(const Part& part, size_t query, Slot& slot, int8_t* codes) const;
   CodeRule RuleFor(const QueryTerms& terms, float threshold) const;
-  Interval IntervalFor(const QueryTerms& terms, const Part& part, size_t row, int32_t dot) const;
+  Interval IntervalFor(const QueryTerms& terms, const PanelTerms& panel, size_t r, size_t label, int32_t dot) const;
+  void MakeRules(size_t first, size_t count, Candidates* collectors, Slot& slot) const;
+  void Keep(const CodeHit& hit, const PanelTerms& panel, size_t label, size_t first, Candidates* collectors,
+            Slot& slot) const;
   size_t RunCodes(const RowRange& rows, size_t first, size_t count, Candidates* collectors, Slot& slot) const;
+  size_t RunApart(const Part& part, const uint32_t* rows, size_t n, size_t first, size_t count, Candidates* collectors,
+                  Slot& slot) const;
+  void Weigh(size_t rows, size_t count, size_t hits);
   double HitCost() const;
   void RunFp32(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot);
 

@@ -85,8 +85,23 @@ void WritePrepared(const Part& part, const CodeSpace& space, std::byte* out) {
   std::memcpy(out + layout.panels, block.codes->panel(0), layout.end - layout.panels);
 }
 
+size_t CodeRowsBytes(const Part& part, const CodeSpace& space) { return part.coded * space.row_bytes(); }
+
+void WriteCodeRows(const Part& part, const CodeSpace& space, std::byte* out) {
+  for (size_t row = 0; row < part.coded; ++row, out += space.row_bytes()) {
+    const size_t panel = row / kPanelRows, r = row % kPanelRows;
+    const uint8_t* const codes = part.block->codes->panel(panel) + r * kStepValues;
+    for (size_t s = 0; s < space.steps(); ++s)
+      std::memcpy(out + s * kStepValues, codes + s * kPanelRows * kStepValues, kStepValues);
+    const PanelTerms& of = part.block->codes->terms(panel);
+    const RowTerms terms{of.offset[r], of.scale[r], of.norm[r], of.residual[r]};
+    std::memcpy(out + space.padded, &terms, sizeof(terms));
+  }
+}
+
 Part ReadPrepared(std::shared_ptr<const MappedFile> file, uint64_t offset, size_t rows, const CodeSpace& space,
-                  std::shared_ptr<const MappedFile> prepared, std::shared_ptr<Block>& block) {
+                  std::shared_ptr<const MappedFile> prepared, std::shared_ptr<const MappedFile> code_rows,
+                  std::shared_ptr<Block>& block) {
   Header header;
   std::memcpy(&header, prepared->Range(0, 1, sizeof(header)), sizeof(header));
   const Header expected = MakeHeader(space, rows, header.coded);
@@ -107,6 +122,7 @@ Part ReadPrepared(std::shared_ptr<const MappedFile> file, uint64_t offset, size_
               space.dimension * sizeof(float));
   block->codes = std::make_unique<BlockCodes>(
       space, MappableArray<uint8_t>(prepared, layout.panels, layout.end - layout.panels), std::move(centre));
+  if (code_rows) block->codes->MapRows(std::move(code_rows), coded);
   Part part;
   part.block = block;
   part.coded = coded;

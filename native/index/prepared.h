@@ -19,12 +19,17 @@ size_t PreparedBytes(const Part& part, const CodeSpace& space);
 // Writes them to `out`.
 void WritePrepared(const Part& part, const CodeSpace& space, std::byte* out);
 
+// Bytes of the file of a part's codes row by row, and what is written there.
+size_t CodeRowsBytes(const Part& part, const CodeSpace& space);
+void WriteCodeRows(const Part& part, const CodeSpace& space, std::byte* out);
+
 // The part over `rows` rows that lie in `file` at `offset`, as the file `prepared` describes them. Empty (a part
 // without a block) where that was made by another version or for another instruction set. Throws Error(kBadFile) where
 // it is for other rows, or shorter than it says. Its values are taken as they are: whoever knows their checksum has
-// checked them.
+// checked them. `code_rows`, where it is not null, is the file of the same codes row by row.
 Part ReadPrepared(std::shared_ptr<const MappedFile> file, uint64_t offset, size_t rows, const CodeSpace& space,
-                  std::shared_ptr<const MappedFile> prepared, std::shared_ptr<Block>& block);
+                  std::shared_ptr<const MappedFile> prepared, std::shared_ptr<const MappedFile> code_rows,
+                  std::shared_ptr<Block>& block);
 
 }  // namespace flatrank
 

@@ -20,6 +20,7 @@ struct Queries {
   Metric metric;
   const Snapshot* snapshot;
   const Selection* selection;  // null where all rows are wanted
+  size_t wanted;               // rows that are
 
   const float* row(size_t j) const { return values + j * dimension; }
   Refiner refiner(size_t j, float* scratch) const { return Refiner(*snapshot, metric, dimension, row(j), scratch); }

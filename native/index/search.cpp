@@ -28,6 +28,7 @@ constexpr double kQuerySeconds = 2e-6;            // what a query costs beside t
 constexpr double kWorthThread = 40e-6;            // seconds of work from which waking another thread pays
 constexpr size_t kScattered = 12;                 // rows whose scan takes as long as fetching one that lies apart
 constexpr size_t kScatteredMany = 5;              // the same where arithmetic is the limit
+constexpr size_t kScatteredCodes = 3;             // the same where codes can be fetched row by row
 constexpr size_t kManyQueries = 8;                // from which it is
 constexpr size_t kGap = 8;                        // rows between wanted ones that are cheaper scanned than skipped
 constexpr size_t kCodedGap = 64;                  // the same where they have codes
@@ -62,7 +63,9 @@ std::vector<Task> Divide(const Queries& queries, size_t panels, size_t threads) 
 bool IsScattered(const RowRange& rows, const Selection* selection, size_t count) {
   if (selection == nullptr) return false;
   const size_t first = rows.part->first, wanted = selection->Count(first + rows.begin, first + rows.end);
-  return wanted * (count < kManyQueries ? kScattered : kScatteredMany) < rows.end - rows.begin;
+  const bool by_row = rows.part->coded >= rows.end && rows.part->block->codes->by_row();
+  const size_t dearer = by_row ? kScatteredCodes : count < kManyQueries ? kScattered : kScatteredMany;
+  return wanted * dearer < rows.end - rows.begin;
 }
 
 void AppendWanted(const RowRange& rows, const Selection& selection, std::vector<uint32_t>& wanted) {
@@ -94,7 +97,10 @@ void ForWanted(const RowRange& rows, const Selection* selection, Body body) {
 std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, size_t k, float limit, int max_threads,
                                 const Cancellation& cancellation) {
   ThreadPool& pool = ThreadPool::Shared();
-  const double worth = SearchSeconds(*queries.snapshot, queries.dimension, queries.count) / kWorthThread;
+  // Of rows that are left out most cost nothing.
+  const double share = static_cast<double>(kScattered * queries.wanted) / static_cast<double>(queries.snapshot->rows);
+  const double seconds = SearchSeconds(*queries.snapshot, queries.dimension, queries.count) * std::min(share, 1.0);
+  const double worth = seconds / kWorthThread;
   const int threads = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::clamp(max_threads, 1, pool.threads()));
   Int8Scan scan(queries, space, k == Candidates::kAll ? 0 : k, threads);
   const size_t panel = std::min(scan.QueryPanel(), queries.count), panels = (queries.count + panel - 1) / panel;
@@ -137,10 +143,14 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
   return merged;
 }
 
-// Calls body(first, collectors) for batches of queries.
+size_t WantedRows(const Snapshot& snapshot, const SearchOptions& options) {
+  return options.selection ? options.selection->Count(0, snapshot.rows) : snapshot.rows;
+}
+
+// Calls body(first, collectors) for batches of queries. `wanted` rows are to be looked at.
 template <typename Body>
-void InBatches(const Snapshot& snapshot, const CodeSpace& space, const float* values, size_t nq, size_t k, float limit,
-               const SearchOptions& options, const Cancellation& cancellation, Body body) {
+void InBatches(const Snapshot& snapshot, size_t wanted, const CodeSpace& space, const float* values, size_t nq,
+               size_t k, float limit, const SearchOptions& options, const Cancellation& cancellation, Body body) {
   const size_t held =
       Candidates::MostHeld(k, snapshot.rows) * sizeof(Interval) * static_cast<size_t>(ThreadPool::Shared().threads());
   const size_t at_once = std::clamp(kMostBytes / std::max(held, size_t{1}), size_t{1}, kQueriesAtOnce);
@@ -150,7 +160,8 @@ void InBatches(const Snapshot& snapshot, const CodeSpace& space, const float* va
                           space.dimension,
                           space.metric,
                           &snapshot,
-                          options.selection};
+                          options.selection,
+                          wanted};
     std::vector<Candidates> collectors = Collect(queries, space, k, limit, options.max_threads, cancellation);
     for (size_t j = 0; j < queries.count; ++j) body(first + j, collectors[j].TakeNearest());
   }
@@ -182,10 +193,9 @@ void Search(const Snapshot& snapshot, const CodeSpace& space, const float* queri
   const bool l2 = space.metric == Metric::kL2;
   std::fill(distances, distances + nq * k, std::numeric_limits<float>::infinity() * (l2 ? 1.0f : -1.0f));
   std::fill(labels, labels + nq * k, -1);
-  const size_t available = options.selection ? options.selection->Count(0, snapshot.rows) : snapshot.rows;
-  const size_t wanted = std::min(k, available);
+  const size_t wanted = WantedRows(snapshot, options);
   if (wanted == 0) return;
-  InBatches(snapshot, space, queries, nq, wanted, Candidates::kNone, options, cancellation,
+  InBatches(snapshot, wanted, space, queries, nq, std::min(k, wanted), Candidates::kNone, options, cancellation,
             [&](size_t j, const std::vector<Nearest>& nearest) {
               for (size_t i = 0; i < nearest.size(); ++i) {
                 distances[j * k + i] = static_cast<float>(l2 ? nearest[i].key : -nearest[i].key);
@@ -201,8 +211,8 @@ RangeResult RangeSearch(const Snapshot& snapshot, const CodeSpace& space, const 
   const double limit = l2 ? radius : -radius;
   RangeResult result;
   result.limits.push_back(0);
-  InBatches(snapshot, space, queries, nq, Candidates::kAll, RoundUp(limit), options, cancellation,
-            [&](size_t, const std::vector<Nearest>& nearest) {
+  InBatches(snapshot, WantedRows(snapshot, options), space, queries, nq, Candidates::kAll, RoundUp(limit), options,
+            cancellation, [&](size_t, const std::vector<Nearest>& nearest) {
               for (const Nearest& row : nearest) {
                 if (!(row.key < limit)) break;
                 result.distances.push_back(static_cast<float>(l2 ? row.key : -row.key));

@@ -2,11 +2,14 @@
 #ifndef FLATRANK_INDEX_SELECTION_H_
 #define FLATRANK_INDEX_SELECTION_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
+
+#include "kernels/kernels.h"
 
 namespace flatrank {
 
@@ -19,9 +22,14 @@ class Selection {
 
   // How many labels of [begin, end) are in.
   size_t Count(size_t begin, size_t end) const {
-    size_t count = 0;
-    ForEachWord(begin, end, [&](size_t, uint64_t word) { count += static_cast<size_t>(std::popcount(word)); });
-    return count;
+    if (begin >= end || begin / 64 >= words_.size()) return 0;
+    const size_t first = begin / 64, last = (end - 1) / 64;
+    const uint64_t head = ~uint64_t{0} << (begin % 64), tail = ~uint64_t{0} >> (63 - (end - 1) % 64);
+    const auto count = [](uint64_t word) { return ActiveKernels().count_bits(&word, 1); };
+    if (first == last) return count(words_[first] & head & tail);
+    const size_t whole = std::min(last, words_.size());
+    return count(words_[first] & head) + ActiveKernels().count_bits(words_.data() + first + 1, whole - first - 1) +
+           count(WordAt(last) & tail);
   }
 
   // The first label of [begin, end) that is in, or else `end`.
@@ -31,15 +39,6 @@ class Selection {
 
  private:
   uint64_t WordAt(size_t i) const { return i < words_.size() ? words_[i] : 0; }
-
-  template <typename Body>
-  void ForEachWord(size_t begin, size_t end, Body body) const {
-    for (size_t i = begin; i < end; i = (i / 64 + 1) * 64) {
-      uint64_t word = WordAt(i / 64) & (~uint64_t{0} << (i % 64));
-      if (end < (i / 64 + 1) * 64) word &= (uint64_t{1} << (end % 64)) - 1;
-      body(i / 64 * 64, word);
-    }
-  }
 
   size_t Find(size_t begin, size_t end, uint64_t flip) const {
     for (size_t i = begin; i < end; i = (i / 64 + 1) * 64) {

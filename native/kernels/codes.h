@@ -24,6 +24,14 @@ struct PanelTerms {
   float residual[kPanelRows];
 };
 
+// A row's codes and terms by themselves, where they lie row by row: its `steps` groups of 4 code bytes, and behind them
+// its RowTerms.
+struct RowTerms {
+  float offset, scale, norm, residual;
+};
+
+constexpr size_t RowBytes(size_t steps) { return steps * kStepValues + sizeof(RowTerms); }
+
 constexpr size_t PanelBytes(size_t steps) { return steps * kPanelRows * kStepValues + sizeof(PanelTerms); }
 
 // A row is kept where offset - dot_weight * scale * dot - norm_weight * norm - residual_weight * residual <= threshold,

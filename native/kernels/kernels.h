@@ -48,6 +48,9 @@ struct Kernels {
   // The index of the first NaN or infinity in x (n), or n.
   size_t (*first_non_finite)(const float* x, size_t n);
 
+  // How many bits of words (n) are set. Without an instruction for it the compiler counts through a table.
+  size_t (*count_bits)(const uint64_t* words, size_t n);
+
   // Elementwise over n values: acc += x; acc = max(acc, x); acc /= divisor.
   void (*add)(float* acc, const float* x, size_t n);
   void (*max)(float* acc, const float* x, size_t n);

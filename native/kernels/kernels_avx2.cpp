@@ -61,8 +61,8 @@ constexpr int kTileQueries = 3;  // 4 x 3 accumulators, 3 queries and a row: all
 
 }  // namespace
 
-const Kernels kAvx2Kernels = {"avx2", Vec::kLanes, ScanTile<false>, ScanTile<true>,
-                              Select, ExactDot,    ExactL2,         FirstNonFinite,
-                              Add,    Max,         Divide,          &kAvx2Codes};
+const Kernels kAvx2Kernels = {"avx2",   Vec::kLanes, ScanTile<false>, ScanTile<true>, Select,
+                              ExactDot, ExactL2,     FirstNonFinite,  CountBits,      Add,
+                              Max,      Divide,      &kAvx2Codes};
 
 }  // namespace flatrank

@@ -48,11 +48,11 @@ constexpr int kTileQueries = 6;  // 4 x 6 accumulators, 6 queries and a row: 31 
 }  // namespace
 
 // Without VNNI, AVX-512 has nothing for int8 that AVX2 has not.
-const Kernels kAvx512Kernels = {"avx512", Vec::kLanes, ScanTile<false>, ScanTile<true>,
-                                Select,   ExactDot,    ExactL2,         FirstNonFinite,
-                                Add,      Max,         Divide,          &kAvx2Codes};
-const Kernels kAvx512VnniKernels = {"avx512", Vec::kLanes, ScanTile<false>, ScanTile<true>,
-                                    Select,   ExactDot,    ExactL2,         FirstNonFinite,
-                                    Add,      Max,         Divide,          &kVnniCodes};
+const Kernels kAvx512Kernels = {"avx512", Vec::kLanes, ScanTile<false>, ScanTile<true>, Select,
+                                ExactDot, ExactL2,     FirstNonFinite,  CountBits,      Add,
+                                Max,      Divide,      &kAvx2Codes};
+const Kernels kAvx512VnniKernels = {"avx512", Vec::kLanes, ScanTile<false>, ScanTile<true>, Select,
+                                    ExactDot, ExactL2,     FirstNonFinite,  CountBits,      Add,
+                                    Max,      Divide,      &kVnniCodes};
 
 }  // namespace flatrank

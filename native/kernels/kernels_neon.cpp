@@ -63,11 +63,11 @@ constexpr int kTileQueries = 6;  // 4 x 6 accumulators, 6 queries and a row: 31 
 
 }  // namespace
 
-const Kernels kNeonKernels = {"neon", Vec::kLanes, ScanTile<false>, ScanTile<true>,
-                              Select, ExactDot,    ExactL2,         FirstNonFinite,
-                              Add,    Max,         Divide,          &kScalarCodes};
-const Kernels kNeonDotKernels = {"neon", Vec::kLanes, ScanTile<false>, ScanTile<true>,
-                                 Select, ExactDot,    ExactL2,         FirstNonFinite,
-                                 Add,    Max,         Divide,          &kNeonCodes};
+const Kernels kNeonKernels = {"neon",   Vec::kLanes, ScanTile<false>, ScanTile<true>, Select,
+                              ExactDot, ExactL2,     FirstNonFinite,  CountBits,      Add,
+                              Max,      Divide,      &kScalarCodes};
+const Kernels kNeonDotKernels = {"neon",   Vec::kLanes, ScanTile<false>, ScanTile<true>, Select,
+                                 ExactDot, ExactL2,     FirstNonFinite,  CountBits,      Add,
+                                 Max,      Divide,      &kNeonCodes};
 
 }  // namespace flatrank

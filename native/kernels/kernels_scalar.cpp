@@ -51,6 +51,12 @@ size_t Select(const float* key, const float* norm2, const float* norm, size_t ro
   return count;
 }
 
+size_t CountBits(const uint64_t* words, size_t n) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; ++i) count += static_cast<size_t>(__builtin_popcountll(words[i]));
+  return count;
+}
+
 size_t FirstNonFinite(const float* x, size_t n) {
   for (size_t i = 0; i < n; ++i)
     if (!std::isfinite(x[i])) return i;
@@ -71,7 +77,7 @@ void Divide(float* acc, float divisor, size_t n) {
 
 }  // namespace
 
-const Kernels kScalarKernels = {"scalar",   kLanes,         DotTile, L2Tile, Select, Dot<double>,
-                                L2<double>, FirstNonFinite, Add,     Max,    Divide, &kScalarCodes};
+const Kernels kScalarKernels = {"scalar",       kLanes,    DotTile, L2Tile, Select, Dot<double>,  L2<double>,
+                                FirstNonFinite, CountBits, Add,     Max,    Divide, &kScalarCodes};
 
 }  // namespace flatrank

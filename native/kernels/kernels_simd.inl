@@ -127,6 +127,12 @@ inline uint32_t NonFinite(float value) {
   return (bits & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
 }
 
+size_t CountBits(const uint64_t* words, size_t n) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; ++i) count += static_cast<size_t>(__builtin_popcountll(words[i]));
+  return count;
+}
+
 size_t FirstNonFinite(const float* x, size_t n) {
   constexpr size_t kStride = 256;
   size_t i = 0;

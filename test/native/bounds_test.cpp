@@ -73,7 +73,7 @@ size_t CheckBothScans(const CodeSpace& space, const Vectors& x, const Vectors& q
                       std::mt19937& random) {
   const size_t d = space.dimension, n = x.size() / d;
   const OneBlock block(space, x, centre);
-  const Queries queries{q.data(), q.size() / d, d, space.metric, &block.snapshot, nullptr};
+  const Queries queries{q.data(), q.size() / d, d, space.metric, &block.snapshot, nullptr, n};
   size_t checked = 0;
   // Without a limit every row comes; with one, those that may be at or below some row's own key.
   const double key = KeyOf(&x[random() % n * d], q.data(), d, space.metric);

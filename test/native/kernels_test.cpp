@@ -95,6 +95,20 @@ TEST(KernelsSelectKeepsWhatTheRuleDoesNotExclude) {
     }
 }
 
+TEST(KernelsCountBits) {
+  std::mt19937_64 random(3);
+  for (const Kernels* table : Available())
+    for (size_t n : {0, 1, 7, 64, 129}) {
+      std::vector<uint64_t> words(n);
+      size_t expected = 0;
+      for (uint64_t& word : words) {
+        word = random() & random();
+        for (int bit = 0; bit < 64; ++bit) expected += (word >> bit) & 1;
+      }
+      CHECK(table->count_bits(words.data(), n) == expected);
+    }
+}
+
 TEST(KernelsFindTheFirstNonFinite) {
   for (const Kernels* table : Available())
     for (size_t n : {1, 255, 256, 257, 1000}) {

@@ -131,4 +131,80 @@ TEST(PreparedRowsAreSearchedAsTheOthersAndChecked) {
   std::remove(codes.c_str());
 }
 
+TEST(RowsThatLieApartAreSearchedByTheirOwnCodes) {
+  constexpr size_t n = 1003, k = 10;
+  const std::string rows = "store_test.rows", codes = "store_test.codes", code_rows = "store_test.coderows";
+  for (const size_t d : {48, 96, 100}) {
+    const Vectors x = Gaussian(n, d, 5), q = Gaussian(20, d, 6);
+    WriteFile(rows, x.data(), x.size() * sizeof(float));
+    std::vector<uint32_t> sums(n);
+    for (size_t i = 0; i < n; ++i) sums[i] = Crc32(x.data() + i * d, d * sizeof(float));
+    for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
+      TestIndex made(d, metric, true);
+      made.StageMapped(rows, 0, n);
+      made.Commit(2, kNever);
+      const Part part = made.TakeSnapshot().parts[0];
+      std::vector<std::byte> bytes(PreparedBytes(part, made.space())), apart(CodeRowsBytes(part, made.space()));
+      WritePrepared(part, made.space(), bytes.data());
+      WriteCodeRows(part, made.space(), apart.data());
+      WriteFile(codes, bytes.data(), bytes.size());
+      WriteFile(code_rows, apart.data(), apart.size());
+      const size_t row_bytes = made.space().row_bytes();
+      std::vector<uint32_t> code_sums(part.coded);
+      for (size_t i = 0; i < part.coded; ++i) code_sums[i] = Crc32(apart.data() + i * row_bytes, row_bytes);
+
+      const auto open = [&](std::vector<uint32_t> of_codes) {
+        auto index = std::make_unique<TestIndex>(d, metric, true);
+        index->StageMapped(rows, 0, n, codes, code_rows);
+        index->ExpectChecksums(sums, std::move(of_codes));
+        index->Commit(2, kNever);
+        return index;
+      };
+      const auto index = open(code_sums);
+      const Part opened = index->TakeSnapshot().parts[0];
+      CHECK(opened.coded > 0 && opened.block->codes->by_row());
+      // From so many rows that they are scanned down to fewer than are asked for, the last ones without codes.
+      for (const size_t stride : {2, 5, 9, 40, 167}) {
+        std::vector<uint64_t> words(n / 64 + 1);
+        for (size_t i = stride - 1; i < n; i += stride) words[i / 64] |= uint64_t{1} << (i % 64);
+        words[(n - 1) / 64] |= uint64_t{1} << ((n - 1) % 64);
+        const Selection selection(words);
+        for (const size_t nq : {1, 3, 20})
+          for (const int threads : {1, 2}) {
+            Found found{std::vector<float>(nq * k), std::vector<int32_t>(nq * k)};
+            Search(index->TakeSnapshot(), index->space(), q.data(), nq, k, {&selection, threads}, kNever,
+                   found.distances.data(), found.labels.data());
+            const Vectors asked(q.begin(), q.begin() + static_cast<std::ptrdiff_t>(nq * d));
+            CHECK(found == BruteForce(x, asked, d, k, metric, &selection));
+          }
+      }
+
+      // A row's codes are held against their checksum when they are looked at, and only then.
+      std::vector<uint64_t> words(n / 64 + 1);
+      for (size_t i = 0; i < n; i += 20) words[i / 64] |= uint64_t{1} << (i % 64);
+      const Selection selection(words);
+      for (const size_t wrong : {40, 41}) {
+        std::vector<uint32_t> damaged = code_sums;
+        damaged[wrong] ^= 1;
+        const auto other = open(damaged);
+        Found found{std::vector<float>(k), std::vector<int32_t>(k)};
+        const auto search = [&] {
+          Search(other->TakeSnapshot(), other->space(), q.data(), 1, k, {&selection, 2}, kNever, found.distances.data(),
+                 found.labels.data());
+        };
+        if (wrong == 40)
+          CHECK_THROWS(kBadFile, search());
+        else
+          search();
+      }
+
+      // Another number of checksums, and a file that is cut short.
+      CHECK_THROWS(kInvalidArgument, open({1, 2, 3}));
+      WriteFile(code_rows, apart.data(), apart.size() - 1);
+      CHECK_THROWS(kBadFile, open(code_sums));
+    }
+  }
+  for (const std::string& file : {rows, codes, code_rows}) std::remove(file.c_str());
+}
+
 }  // namespace flatrank::test

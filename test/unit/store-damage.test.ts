@@ -199,3 +199,63 @@ describe('damaged codes are refused by name', async () => {
     await expect(retriever.search('text of d3', { k: 5 })).rejects.toMatchObject(refused);
   });
 });
+
+describe('damaged codes of a row are refused by name when a search looks at it', async () => {
+  const original = await savedStore(fresh(), 2100);
+  const name = readdirSync(original).find((file) => file.endsWith('.coderows'))!;
+  const file = (directory: string): string => path.join(directory, name);
+  const bytes = readFileSync(file(original));
+  const rowBytes = bytes.length / (2100 - (2100 % 16));
+  const chosen = Array.from({ length: 100 }, (_, i) => 3 + i * 20);
+  const searchWith = (retriever: Retriever<Meta>): Promise<Hit<Meta>[]> =>
+    retriever.search('text of d3', { k: 5, filter: { n: { in: chosen } } });
+  const search = async (directory: string): Promise<Hit<Meta>[]> => {
+    await using retriever = await Retriever.open<Meta>(directory, { encoder });
+    return await searchWith(retriever);
+  };
+  const refused = { code: 'ERR_BAD_FILE', message: expect.stringContaining(name) };
+  const expected = await search(original);
+  const directory = copy(original);
+
+  test('flipped bits, in rows that are looked at and in others', async () => {
+    for (let i = 0; i < flips; i++) {
+      const flip = async (row: number): Promise<Hit<Meta>[]> => {
+        const flipped = Buffer.from(bytes);
+        flipped[row * rowBytes + ((i * 7) % rowBytes)]! ^= 1 << (i & 7);
+        writeFileSync(file(directory), flipped);
+        return search(directory);
+      };
+      await expect(flip(chosen[i % chosen.length]!)).rejects.toMatchObject(refused);
+      expect(await flip(chosen[i % chosen.length]! + 1)).toEqual(expected);
+    }
+  });
+
+  test('cut short, longer, empty, missing', async () => {
+    for (const size of [0, 1, rowBytes, bytes.length >> 1, bytes.length - 1, bytes.length + 1]) {
+      writeFileSync(file(directory), bytes);
+      truncateSync(file(directory), size);
+      await expect(search(directory)).rejects.toMatchObject(refused);
+    }
+    rmSync(file(directory));
+    await expect(search(directory)).rejects.toMatchObject(refused);
+  });
+
+  test('cut short while it is open', async () => {
+    const another = copy(original);
+    await using retriever = await Retriever.open<Meta>(another, { encoder });
+    expect(await searchWith(retriever)).toEqual(expected);
+    truncateSync(path.join(another, name), 64);
+    await expect(searchWith(retriever)).rejects.toMatchObject(refused);
+  });
+
+  test('a store without them answers the same', async () => {
+    const { createHash } = await import('node:crypto');
+    const older = copy(original);
+    const manifest = JSON.parse(readFileSync(path.join(older, 'manifest.json'), 'utf8'));
+    for (const segment of manifest.segments) delete segment.codeRows;
+    delete manifest.checksum;
+    const checksum = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+    writeFileSync(path.join(older, 'manifest.json'), JSON.stringify({ ...manifest, checksum }));
+    expect(await search(older)).toEqual(expected);
+  });
+});

@@ -175,7 +175,7 @@ describe('a store that is open', () => {
     expect(readdirSync(directory).length).toBeLessThan(50);
     expect((await contentsOf(directory)).size).toBe(9069);
     await stored.compact();
-    expect(readdirSync(directory).filter((name) => name.startsWith('s'))).toHaveLength(4);
+    expect(readdirSync(directory).filter((name) => name.startsWith('s'))).toHaveLength(5);
     expect(await contentsOf(directory)).toEqual(await contents(stored));
   });
 

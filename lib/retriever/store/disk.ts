@@ -2,7 +2,7 @@
  * What the store asks of the file system, and its errors in our voice. One object, so that a test can make any of it
  * fail.
  */
-import { fstatSync } from 'node:fs';
+import { fstatSync, read } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FlatrankError } from '../../errors.js';
@@ -16,6 +16,14 @@ export const disk = {
   create: (path: string): Promise<FileHandle> => open(path, 'wx'),
   openToRead: (path: string): Promise<FileHandle> => open(path, 'r'),
   read: (path: string): Promise<Buffer> => readFile(path),
+  /** How many bytes it read. By a callback: that costs a third of a FileHandle's promise, and a search reads k documents. */
+  readInto: (file: FileHandle, into: Uint8Array, at: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      read(file.fd, into, 0, into.length, at, (error, bytes) => {
+        if (error) reject(error);
+        else resolve(bytes);
+      });
+    }),
   size: async (file: FileHandle): Promise<number> => (await file.stat()).size,
   /** The same at once, in a microsecond: for what is asked before every search. */
   sizeNow: (file: FileHandle): number => fstatSync(file.fd).size,
@@ -112,11 +120,11 @@ export async function readExactly(
   const buffer = Buffer.from(new ArrayBuffer(bytes));
   let done = 0;
   while (done < bytes) {
-    const { bytesRead } = await file.read(buffer, done, bytes - done, at + done).catch((error: unknown) => {
+    const read = await disk.readInto(file, buffer.subarray(done), at + done).catch((error: unknown) => {
       throw readError(path, error);
     });
-    if (bytesRead === 0) throw damaged(path, `hold ${at + bytes} bytes`, `${at + done}`);
-    done += bytesRead;
+    if (read === 0) throw damaged(path, `hold ${at + bytes} bytes`, `${at + done}`);
+    done += read;
   }
   return buffer;
 }

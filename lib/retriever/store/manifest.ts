@@ -25,6 +25,8 @@ const segmentSchema = z.object({
   index: sectionsFile,
   /** Bytes of what a search works out about its vectors, where that has a file. */
   codes: count.optional(),
+  /** Bytes of the codes among that once more, row by row. */
+  codeRows: count.optional(),
   /** The rows that were removed since, where any were. */
   removed: sectionsFile.extend({ file: fileName, rows: z.int().positive() }).optional(),
 });
@@ -167,15 +169,17 @@ function checksumOf(content: object): string {
  */
 export async function removeStrayFiles(directory: string, manifest: Manifest): Promise<void> {
   const named = new Set(manifest.segments.flatMap(({ name, removed }) => [...segmentFiles(name), removed?.file]));
-  const ours = /^s\d+-[0-9a-f]{8}\.(vectors|jsonl|index|codes|removed-\d+)$/;
+  const ours = /^s\d+-[0-9a-f]{8}\.(vectors|jsonl|index|codes|coderows|removed-\d+)$/;
   for (const name of await disk.list(directory).catch(() => []))
     if (name === temporaryName || (ours.test(name) && !named.has(name)))
       await disk.remove(join(directory, name)).catch(() => undefined);
 }
 
-/** The files that a segment may have: vectors, documents, what is said of both, and codes. */
-export function segmentFiles(name: string): [vectors: string, documents: string, index: string, codes: string] {
-  return [`${name}.vectors`, `${name}.jsonl`, `${name}.index`, `${name}.codes`];
+/** The files that a segment may have: vectors, documents, what is said of both, and codes, twice. */
+export function segmentFiles(
+  name: string,
+): [vectors: string, documents: string, index: string, codes: string, codeRows: string] {
+  return [`${name}.vectors`, `${name}.jsonl`, `${name}.index`, `${name}.codes`, `${name}.coderows`];
 }
 
 /** Where they are. */

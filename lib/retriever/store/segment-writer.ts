@@ -16,6 +16,8 @@ import { encodeSections, headerBytes } from './sections.js';
 
 /** Bytes of prepared codes under one checksum. */
 export const codesChunkBytes = 1 << 20;
+/** Bytes that are summed up before others have their turn. */
+const yieldBytes = 1 << 24;
 /** A segment with more than either is full: the next rows begin another one. */
 const fullRows = 1 << 18;
 const fullDocumentBytes = 1 << 30;
@@ -105,9 +107,12 @@ export class SegmentWriter<M> {
       await this.#writing(disk.sync(file));
       await file.close();
     }
-    const [vectors, , index, codes] = segmentPaths(this.#directory, this.name);
-    const prepared = await this.#prepare(vectors, codes);
-    const { chunks, bytes, checksum } = encodeSections(this.name, 'index', await this.#sections(prepared));
+    const [, , index] = segmentPaths(this.#directory, this.name);
+    const { files, sections } = await this.#prepare();
+    const { chunks, bytes, checksum } = encodeSections(this.name, 'index', {
+      ...(await this.#sections()),
+      ...sections,
+    });
     await this.#writing(writeWhole(index, chunks));
     return {
       name: this.name,
@@ -115,7 +120,7 @@ export class SegmentWriter<M> {
       vectors: headerBytes + 4 * this.#dimension * this.rows,
       documents: this.#offsets.at(-1)!,
       index: { bytes, checksum },
-      ...(prepared.length > 0 ? { codes: prepared.length } : {}),
+      ...files,
     };
   }
 
@@ -160,29 +165,36 @@ export class SegmentWriter<M> {
     for (let row = 0; row < rows; row++) this.#sums.push(crc32(bytes.subarray(row * rowBytes, (row + 1) * rowBytes)));
   }
 
-  /** Writes what a search works out about vectors, so that a store is searched without reading them all first. */
-  async #prepare(vectors: string, codes: string): Promise<Uint8Array> {
+  /**
+   * Writes what a search works out about vectors, so that a store is searched without reading them all first: the bytes of
+   * the files, where there are any, and their checksums.
+   */
+  async #prepare(): Promise<{ files: Pick<SegmentEntry, 'codes' | 'codeRows'>; sections: Record<string, Uint8Array> }> {
+    const [vectors, , , codesPath, codeRowsPath] = segmentPaths(this.#directory, this.name);
     const flat = new FlatSegment(this.#dimension, this.#metric === 'l2' ? 'l2' : 'ip');
     try {
       flat.map(vectors, headerBytes, this.rows);
       await flat.commit(undefined);
-      const prepared = await flat.prepared();
-      if (prepared.length > 0) await this.#writing(writeWhole(codes, [prepared]));
-      return prepared;
+      const codes = await flat.prepared();
+      if (codes.length === 0) return { files: {}, sections: {} };
+      await this.#writing(writeWhole(codesPath, [codes]));
+      const codeRows = await flat.codeRows();
+      await this.#writing(writeWhole(codeRowsPath, [codeRows]));
+      return {
+        files: { codes: codes.length, codeRows: codeRows.length },
+        sections: {
+          codes: await checksums(codes, codesChunkBytes),
+          coderows: await checksums(codeRows, flat.codeRowBytes),
+        },
+      };
     } finally {
       flat.dispose();
     }
   }
 
-  async #sections(prepared: Uint8Array): Promise<Record<string, Uint8Array>> {
-    const chunks: number[] = [];
-    for (let at = 0; at < prepared.length; at += codesChunkBytes) {
-      chunks.push(crc32(prepared.subarray(at, at + codesChunkBytes)));
-      if (chunks.length % 16 === 0) await nextTurn();
-    }
+  async #sections(): Promise<Record<string, Uint8Array>> {
     const sections: Record<string, Uint8Array> = {
       vectors: bytesOf(Uint32Array.from(this.#sums)),
-      codes: bytesOf(Uint32Array.from(chunks)),
       offsets: bytesOf(Float64Array.from(this.#offsets)),
       lines: bytesOf(Uint32Array.from(this.#lines)),
       ids: bytesOf(this.ids.keys),
@@ -195,6 +207,16 @@ export class SegmentWriter<M> {
     }
     return sections;
   }
+}
+
+/** The CRC-32 of each `size` bytes. */
+async function checksums(bytes: Uint8Array, size: number): Promise<Uint8Array> {
+  const sums = new Uint32Array(Math.ceil(bytes.length / size));
+  for (let i = 0; i < sums.length; i++) {
+    sums[i] = crc32(bytes.subarray(i * size, (i + 1) * size));
+    if (((i + 1) * size) % yieldBytes < size) await nextTurn();
+  }
+  return bytesOf(sums);
 }
 
 function originOf(row: Row<unknown>): string {

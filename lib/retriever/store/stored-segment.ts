@@ -17,12 +17,20 @@ interface Files {
   documents: FileHandle;
   index: SectionsFile;
   codes: FileHandle | undefined;
+  codeRows: FileHandle | undefined;
 }
 
 interface Paths {
   vectors: string;
   documents: string;
   codes: string;
+  codeRows: string;
+}
+
+/** Where each row's line begins, and the end; the CRC-32 of each. */
+interface LineIndex {
+  readonly offsets: Float64Array;
+  readonly checksums: Uint32Array;
 }
 
 /**
@@ -35,7 +43,7 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
   readonly #paths: Paths;
   readonly #flat: FlatSegment;
   readonly #columns = new Map<string, Promise<Column | undefined>>();
-  #lines: Promise<{ offsets: Float64Array; checksums: Uint32Array }> | undefined;
+  #lines: Promise<LineIndex> | undefined;
   #ids: Promise<IdTable> | undefined;
   #ready: Promise<FlatSegment> | undefined;
 
@@ -54,7 +62,7 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
     dimension: number,
     metric: RetrieverMetric,
   ): Promise<StoredSegment<M>> {
-    const [vectors, documents, index, codes] = segmentPaths(directory, entry.name);
+    const [vectors, documents, index, codes, codeRows] = segmentPaths(directory, entry.name);
     const opened: { close: () => unknown }[] = [];
     const open = async (path: string, bytes: number): Promise<FileHandle> => {
       const file = await disk.openToRead(path).catch((error: unknown) => {
@@ -83,10 +91,14 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
         },
       });
       const codesFile = entry.codes === undefined ? undefined : await open(codes, entry.codes);
+      const codeRowsFile = entry.codeRows === undefined ? undefined : await open(codeRows, entry.codeRows);
       // The files are mapped now, as they can be removed behind our back; nothing of them is read.
-      flat.map(vectors, headerBytes, entry.rows, codesFile && codes);
-      const files = { vectors: vectorFile, documents: documentFile, index: sections, codes: codesFile };
-      return new StoredSegment(entry, files, { vectors, documents, codes }, flat);
+      flat.map(vectors, headerBytes, entry.rows, codesFile && codes, codeRowsFile && codeRows);
+      const files = {
+        ...{ vectors: vectorFile, documents: documentFile, index: sections },
+        ...{ codes: codesFile, codeRows: codeRowsFile },
+      };
+      return new StoredSegment(entry, files, { vectors, documents, codes, codeRows }, flat);
     } catch (error) {
       for (const file of opened) await file.close();
       throw error;
@@ -99,24 +111,26 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
   }
 
   async get(rows: readonly number[]): Promise<Row<M>[]> {
-    const { offsets } = await this.#lineIndex();
-    return Promise.all(
-      rows.map(async (row) => {
+    const index = await this.#lineIndex();
+    const { offsets } = index;
+    const lines = await Promise.all(
+      rows.map((row) => {
         const start = offsets[row]!;
-        const line = await readExactly(this.#files.documents, this.#paths.documents, start, offsets[row + 1]! - start);
-        return this.#decode(row, line);
+        return readExactly(this.#files.documents, this.#paths.documents, start, offsets[row + 1]! - start);
       }),
     );
+    return lines.map((line, i) => this.#decode(rows[i]!, line, index));
   }
 
   async rows(begin: number, end: number): Promise<Row<M>[]> {
-    const { offsets } = await this.#lineIndex();
+    const index = await this.#lineIndex();
+    const { offsets } = index;
     const start = offsets[begin]!;
     const bytes = await readExactly(this.#files.documents, this.#paths.documents, start, offsets[end]! - start);
-    const rows: Promise<Row<M>>[] = [];
+    const rows: Row<M>[] = [];
     for (let row = begin; row < end; row++)
-      rows.push(this.#decode(row, bytes.subarray(offsets[row]! - start, offsets[row + 1]! - start)));
-    return Promise.all(rows);
+      rows.push(this.#decode(row, bytes.subarray(offsets[row]! - start, offsets[row + 1]! - start), index));
+    return rows;
   }
 
   async read(begin: number, end: number): Promise<Matrix> {
@@ -139,36 +153,40 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
 
   protected async close(): Promise<void> {
     this.#flat.dispose();
-    const { vectors, documents, index, codes } = this.#files;
-    for (const file of [vectors, documents, index, codes]) await file?.close();
+    for (const file of Object.values(this.#files) as Files[keyof Files][]) await file?.close();
   }
 
   /** Reading behind the end of a mapped file ends the process: one that was cut since it was opened is not read. */
   #checkSizes(): void {
-    const { vectors, codes } = this.#files;
+    const { vectors, codes, codeRows } = this.#files;
     const check = (file: FileHandle, path: string, bytes: number): void => {
       const size = disk.sizeNow(file);
       if (size < bytes) throw damaged(path, `have ${bytes} bytes`, `${size}`);
     };
     check(vectors, this.#paths.vectors, this.#entry.vectors);
     if (codes) check(codes, this.#paths.codes, this.#entry.codes!);
+    if (codeRows) check(codeRows, this.#paths.codeRows, this.#entry.codeRows!);
   }
 
   /** Checks the codes and has the rows checked when they are looked at; where there are no codes, that is now. */
   async #prepare(): Promise<FlatSegment> {
-    const { index, codes } = this.#files;
-    const checksums = await index.required('vectors', 4 * this.#entry.rows);
-    this.#flat.expect(new Uint32Array(checksums));
+    const { index, codes, codeRows } = this.#files;
+    const checksums = async (name: string, rows: number): Promise<Uint32Array> =>
+      new Uint32Array(await index.required(name, 4 * rows));
+    this.#flat.expect(
+      await checksums('vectors', this.#entry.rows),
+      codeRows && (await checksums('coderows', Math.floor(this.#entry.codeRows! / this.#flat.codeRowBytes))),
+    );
     if (codes) await checkChunks(codes, this.#paths.codes, this.#entry.codes!, index);
     await this.#flat.commit(undefined);
     return this.#flat;
   }
 
-  #lineIndex(): Promise<{ offsets: Float64Array; checksums: Uint32Array }> {
+  #lineIndex(): Promise<LineIndex> {
     return (this.#lines ??= this.#readLineIndex());
   }
 
-  async #readLineIndex(): Promise<{ offsets: Float64Array; checksums: Uint32Array }> {
+  async #readLineIndex(): Promise<LineIndex> {
     const { rows, documents } = this.#entry;
     const { index } = this.#files;
     const offsets = new Float64Array(await index.required('offsets', 8 * (rows + 1)));
@@ -181,8 +199,7 @@ export class StoredSegment<M> extends Counted implements Segment<M> {
     return { offsets, checksums };
   }
 
-  async #decode(row: number, line: Buffer): Promise<Row<M>> {
-    const { checksums } = await this.#lineIndex();
+  #decode(row: number, line: Buffer, { checksums }: LineIndex): Row<M> {
     if (crc32(line) !== checksums[row])
       throw damaged(this.#paths.documents, `hold row ${row} undamaged`, 'other bytes');
     return decodeRow(line, `${this.#paths.documents}:${row + 1}`);
