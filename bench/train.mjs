@@ -188,25 +188,30 @@ async function large(rounds, only, peerRounds) {
   });
 }
 
-/** Whether memory stays where it is over many batches of changing shapes. */
+/**
+ * Whether memory stays where it is over many batches of changing shapes: 2 to 16 pairs of up to 32 words, every 25th batch 16
+ * pairs of up to 512 tokens.
+ */
 async function level(rounds) {
-  const tokenizer = path.join(shared, 'models/wordpiece-ko-en-16k');
-  const config = JSON.parse(readFileSync(path.join(tokenizer, 'config-small.json'), 'utf8'));
-  const folder = mkdtempSync(path.join(tmpdir(), 'flatrank-level-'));
-  const model = await SentenceTransformer.initialize(config, tokenizer, { seed: 1 });
-  await model.save(folder);
-  await model.dispose();
+  const pairs = await korquad();
+  const random = new Generator(5);
+  const cut = (text) => text.split(' ').slice(0, 1 + random.integers(32)).join(' ');
+  const batches = batchesOf(pairs, rounds).map((batch, i) =>
+    i % 25 === 0 ? batch : batch.slice(0, 2 + random.integers(size - 1)).map((texts) => texts.map(cut)),
+  );
   const loss = new MultipleNegativesRankingLoss();
-  const ours = await contestant(folder, 'sentence-transformer', 64, true, loss);
-  const seen = [];
-  for (const [i, batch] of batchesOf(await korquad(), rounds).entries()) {
-    await ours.run(batch);
-    if ((i + 1) % Math.ceil(rounds / 5) === 0)
+  return largeModels(async (bi) => {
+    const ours = await contestant(bi, 'sentence-transformer', 512, true, loss);
+    const seen = [];
+    for (const [i, batch] of batches.entries()) {
+      await ours.run(batch);
+      if ((i + 1) % Math.ceil(rounds / 10) !== 0) continue;
       seen.push([i + 1, megabytes(process.memoryUsage.rss() / 2 ** 20), megabytes(ownPeak())]);
-  }
-  await ours.dispose();
-  rmSync(folder, { recursive: true, force: true });
-  return table(['steps', 'resident', 'peak'], seen);
+      console.log(seen.at(-1).join(', '));
+    }
+    await ours.dispose();
+    return table(['steps', 'resident', 'peak'], seen);
+  });
 }
 
 async function optimizer(rounds) {

@@ -35,7 +35,7 @@ def embed(inputs):
 
 
 def loss_of(r):
-    labels = torch.tensor(r["labels"]) if r["labels"] else None
+    labels = torch.tensor(r["labels"], dtype=torch.float32) if r["labels"] else None
     if r["loss"] == "BinaryCrossEntropyLoss":
         return F.binary_cross_entropy_with_logits(model(**feed(r["columns"][0])).logits.squeeze(-1), labels)
     a, b = (embed(column) for column in r["columns"])
