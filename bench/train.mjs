@@ -195,7 +195,11 @@ async function large(rounds, only, peerRounds) {
 async function level(rounds) {
   const pairs = await korquad();
   const random = new Generator(5);
-  const cut = (text) => text.split(' ').slice(0, 1 + random.integers(32)).join(' ');
+  const cut = (text) =>
+    text
+      .split(' ')
+      .slice(0, 1 + random.integers(32))
+      .join(' ');
   const batches = batchesOf(pairs, rounds).map((batch, i) =>
     i % 25 === 0 ? batch : batch.slice(0, 2 + random.integers(size - 1)).map((texts) => texts.map(cut)),
   );
