@@ -41,6 +41,7 @@ class Candidates {
     return k < rows / kMostPerK ? std::min(std::max(kMost, kMostPerK * k), rows) : rows;
   }
 
+  size_t k() const { return k_; }
   // No row with a lower bound above it is wanted: the k-th smallest upper bound seen.
   float threshold() const { return threshold_; }
   // Adopts a threshold that holds for this query from elsewhere.

@@ -11,8 +11,9 @@ namespace {
 constexpr size_t kMaxPanel = 126;                  // a multiple of every table's register tile
 constexpr size_t kPanelBytes = size_t{192} << 10;  // half of the smallest L2 cache in use
 constexpr size_t kTileRows = 32;
-constexpr size_t kKeys = kMaxPanel * kTileRows;  // scratch on the stack, in L1
+constexpr size_t kKeys = kMaxPanel * kTileRows;  // in L1
 constexpr size_t kMaxTileRows = 256;
+constexpr size_t kSeedRows = 512;                   // met at once where nothing is known yet
 constexpr size_t kScratchValues = size_t{1} << 18;  // of rows that have to be copied to be aligned
 
 constexpr size_t kScatteredValues = size_t{6} << 10;  // of rows that lie apart: they stay in L1
@@ -35,7 +36,8 @@ Fp32Scan::Fp32Scan(const Queries& queries, int slots)
       kernels_(ActiveKernels()),
       error_(queries.dimension, kernels_.lanes),
       norms_(queries.count),
-      scratch_(static_cast<size_t>(slots)) {
+      scratch_(static_cast<size_t>(slots)),
+      keys_(static_cast<size_t>(slots)) {
   for (size_t j = 0; j < queries.count; ++j) {
     const double norm2 = kernels_.exact_dot(queries.row(j), queries.row(j), queries.dimension);
     QueryNorm& norm = norms_[j];
@@ -110,8 +112,10 @@ void Fp32Scan::RefineAll(const RowRange& rows, size_t query, Candidates& collect
 // One way of rows past some queries.
 class Fp32Scan::Pass {
  public:
-  Pass(const Fp32Scan& scan, const Part& part, size_t first, size_t count, Candidates* collectors, float* row_scratch)
-      : scan_(scan),
+  Pass(const Fp32Scan& scan, const Part& part, size_t first, size_t count, Candidates* collectors, float* keys,
+       float* row_scratch)
+      : keys_(keys),
+        scan_(scan),
         part_(part),
         first_(first),
         count_(count),
@@ -125,6 +129,31 @@ class Fp32Scan::Pass {
   // Whether what is measured of rows is looked at.
   bool UsesNorms() const { return form_ == Form::kDots; }
 
+  // Whether rows are better met in a large first tile: nothing is known that would exclude some.
+  bool Seeds() const {
+    return scan_.queries_.selection == nullptr && collectors_[0].threshold() == Candidates::kNone &&
+           collectors_[0].k() <= kSeedRows / 2;
+  }
+
+  // Where nothing is known yet: no row beyond what the k nearest of these, by their scanned keys, cannot exceed.
+  void Seed(size_t j, const float* key, const float* norm2_low, size_t taken, size_t top) {
+    Candidates& collector = collectors_[j];
+    if (!Seeds() || collector.threshold() != Candidates::kNone || collector.k() > taken / 2) return;
+    const SelectRule& rule = rules_[j];
+    std::pair<float, uint32_t> order[kSeedRows];
+    for (size_t i = 0; i < taken; ++i)
+      order[i] = {rule.key_weight * key[i] + (rule.norm2_weight == 0 ? 0 : rule.norm2_weight * norm2_low[i]),
+                  static_cast<uint32_t>(i)};
+    std::nth_element(order, order + collector.k() - 1, order + taken);
+    float largest = -Candidates::kNone;
+    for (size_t i = 0; i < collector.k(); ++i)
+      largest = std::max(
+          largest,
+          scan_.IntervalFor(form_, key[order[i].second], scan_.norms_[first_ + j], part_, top + order[i].second).upper);
+    collector.Lower(largest);
+    rules_[j] = scan_.RuleFor(form_, scan_.norms_[first_ + j], collector.threshold());
+  }
+
   // rows (taken, d) with what is measured of them; row_of(i) is the row of the part that row i is.
   template <typename RowOf>
   void Take(const float* rows, const float* norm2_low, const float* norm_high, size_t taken, RowOf row_of) {
@@ -133,6 +162,7 @@ class Fp32Scan::Pass {
     tile(rows, taken, queries.row(first_), count_, queries.dimension, keys_, taken);
     for (size_t j = 0; j < count_; ++j) {
       const float* key = keys_ + j * taken;
+      if (taken > kMaxTileRows) Seed(j, key, norm2_low, taken, row_of(0));
       const size_t found = scan_.kernels_.select(key, norm2_low, norm_high, taken, rules_[j], hits_);
       if (found == 0) continue;
       const QueryNorm& norm = scan_.norms_[first_ + j];
@@ -150,14 +180,14 @@ class Fp32Scan::Pass {
   }
 
  private:
+  float* const keys_;
   const Fp32Scan& scan_;
   const Part& part_;
   const size_t first_, count_;
   Candidates* const collectors_;
   float* const row_scratch_;
   const Form form_;
-  alignas(64) float keys_[kKeys];
-  uint32_t hits_[kMaxTileRows];
+  uint32_t hits_[kSeedRows];
   SelectRule rules_[kMaxPanel];
 };
 
@@ -176,9 +206,11 @@ void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
     for (size_t j = 0; j < count; ++j) RefineAll(rows, first + j, collectors[j], row_scratch);
     return;
   }
-  Pass pass(*this, part, first, count, collectors, row_scratch);
-  for (size_t top = rows.begin; top < rows.end; top += tile_rows) {
-    const size_t taken = std::min(tile_rows, rows.end - top);
+  std::vector<float>& keys = keys_[static_cast<size_t>(slot)];
+  keys.resize(std::max(kKeys, count * kSeedRows));
+  Pass pass(*this, part, first, count, collectors, keys.data(), row_scratch);
+  for (size_t top = rows.begin, taken; top < rows.end; top += taken) {
+    taken = std::min(block.aligned() && pass.Seeds() ? kSeedRows : tile_rows, rows.end - top);
     pass.Take(block.Rows(top, taken, scratch.data()), block.norm2_low.data() + top, block.norm_high.data() + top, taken,
               [top](size_t i) { return top + i; });
   }
@@ -199,7 +231,9 @@ void Fp32Scan::RunScattered(const Part& part, const uint32_t* rows, size_t n, si
     return;
   }
   float low[kScatteredRows] = {}, high[kScatteredRows] = {};
-  Pass pass(*this, part, first, count, collectors, row_scratch);
+  std::vector<float>& keys = keys_[static_cast<size_t>(slot)];
+  keys.resize(std::max(keys.size(), kKeys));
+  Pass pass(*this, part, first, count, collectors, keys.data(), row_scratch);
   for (size_t i = 0; i < std::min(n, kRowsAhead); ++i) block.PrefetchRowToL2(rows[i]);
   for (size_t top = 0; top < n; top += at_once) {
     const size_t taken = std::min(at_once, n - top);

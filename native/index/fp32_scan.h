@@ -43,6 +43,7 @@ class Fp32Scan : public Scan {
   const ScanError error_;
   std::vector<QueryNorm> norms_;
   std::vector<std::vector<float>> scratch_;  // of each slot: rows that do not lie aligned
+  std::vector<std::vector<float>> keys_;     // of each slot: of a tile
   double largest_norm2_ = 0;                 // of the queries
 };
 

@@ -33,6 +33,9 @@ constexpr size_t kManyQueries = 8;                // from which it is
 constexpr size_t kGap = 8;                        // rows between wanted ones that are cheaper scanned than skipped
 constexpr size_t kCodedGap = 64;                  // the same where they have codes
 
+constexpr size_t kSmallBytes = size_t{4} << 20;  // of rows that every thread may as well go over by itself
+constexpr size_t kLeastShare = 8;                // queries a thread has then
+
 // A task: rows that queries of one panel meet. Ordered so that tasks of one thread prepare a panel for a block once.
 struct Task {
   RowRange rows;
@@ -45,13 +48,30 @@ size_t ChunkRows(const Part& part, size_t dimension) {
   return std::max(kChunkBytes / row_bytes, kLeastChunkRows) / kPanelRows * kPanelRows;
 }
 
+// Whether each thread had better take queries of its own past all rows than rows past all queries: then what it learns
+// about a query excludes rows everywhere.
+bool DividesQueries(const Queries& queries, size_t threads) {
+  size_t bytes = 0;
+  for (const Part& part : queries.snapshot->parts)
+    bytes += queries.dimension * (part.coded + (part.rows - part.coded) * sizeof(float));
+  return threads > 1 && bytes <= kSmallBytes && queries.count >= threads * kLeastShare;
+}
+
+// How many queries a task has at once.
+size_t PanelOf(const Queries& queries, size_t largest, size_t threads) {
+  if (!DividesQueries(queries, threads)) return std::min(largest, queries.count);
+  const size_t panels = (queries.count + largest * threads - 1) / (largest * threads) * threads;
+  return (queries.count + panels - 1) / panels;
+}
+
 std::vector<Task> Divide(const Queries& queries, size_t panels, size_t threads) {
   const Snapshot& snapshot = *queries.snapshot;
+  const bool whole = DividesQueries(queries, threads);
   const size_t even = snapshot.rows * panels / (threads * kTasksPerThread) / kPanelRows * kPanelRows;
   std::vector<Task> tasks;
   for (const Part& part : snapshot.parts) {
     const size_t most = ChunkRows(part, queries.dimension) * (queries.selection == nullptr ? 1 : kSelectedChunks);
-    const size_t rows = std::max(std::min(most, even), kLeastChunkRows);
+    const size_t rows = whole ? part.rows : std::max(std::min(most, even), kLeastChunkRows);
     for (size_t panel = 0; panel < panels; ++panel)
       for (size_t begin = 0; begin < part.rows; begin += rows)
         tasks.push_back({{&part, begin, std::min(begin + rows, part.rows)}, panel});
@@ -103,7 +123,8 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
   const double worth = seconds / kWorthThread;
   const int threads = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::clamp(max_threads, 1, pool.threads()));
   Int8Scan scan(queries, space, k == Candidates::kAll ? 0 : k, threads);
-  const size_t panel = std::min(scan.QueryPanel(), queries.count), panels = (queries.count + panel - 1) / panel;
+  const size_t panel = PanelOf(queries, scan.QueryPanel(), static_cast<size_t>(threads));
+  const size_t panels = (queries.count + panel - 1) / panel;
   const std::vector<Task> tasks = Divide(queries, panels, static_cast<size_t>(threads));
 
   // collectors[slot][query]; a slot's are made by the thread that uses them. Thresholds are shared as they fall.
