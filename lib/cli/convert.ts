@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { FlatrankError } from '../errors.js';
-import { CrossEncoder, SentenceTransformer } from '../model/index.js';
+import { CrossEncoder, SentenceTransformer, type LoadOptions } from '../model/index.js';
 import { exitCodesHelp, verboseOption } from './options.js';
 import { Report } from './report.js';
 
@@ -36,7 +36,7 @@ export function convertCommand(signal: AbortSignal): Command {
 
 async function convert(name: string, options: ConvertCommandOptions, signal: AbortSignal): Promise<void> {
   const report = new Report(options.verbose ?? false);
-  await using model = await report.stage('load', () => loadEither(name, signal));
+  await using model = await report.load((onProgress) => loadEither(name, { onProgress, signal }));
   signal.throwIfAborted();
   await report.stage('save', () => model.save(options.out, { quantized: options.int8 ?? false }));
   const kind = model instanceof CrossEncoder ? 'cross-encoder' : 'bi-encoder';
@@ -45,11 +45,11 @@ async function convert(name: string, options: ConvertCommandOptions, signal: Abo
 }
 
 /** A model with class scores is a cross-encoder; any other a bi-encoder. */
-async function loadEither(name: string, signal: AbortSignal): Promise<CrossEncoder | SentenceTransformer> {
+async function loadEither(name: string, options: LoadOptions): Promise<CrossEncoder | SentenceTransformer> {
   try {
-    return await CrossEncoder.load(name, { signal });
+    return await CrossEncoder.load(name, options);
   } catch (error) {
     if (!(error instanceof FlatrankError && error.code === 'ERR_UNSUPPORTED')) throw error;
-    return SentenceTransformer.load(name, { signal });
+    return SentenceTransformer.load(name, options);
   }
 }

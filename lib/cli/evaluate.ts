@@ -70,11 +70,13 @@ async function evaluate(data: string, options: EvaluateCommandOptions, signal: A
   const report = new Report(options.verbose ?? false);
   const task = await report.stage('read', () => loadTask(data, options, signal));
   const { maxSeqLength, rerank } = options;
-  await using encoder = await report.stage('load', () =>
-    SentenceTransformer.load(options.model, { signal, maxSeqLength }),
+  await using encoder = await report.load((onProgress) =>
+    SentenceTransformer.load(options.model, { onProgress, signal, maxSeqLength }),
   );
   await using crossEncoder =
-    rerank === undefined ? undefined : await report.stage('load', () => CrossEncoder.load(rerank, { signal }));
+    rerank === undefined
+      ? undefined
+      : await report.load((onProgress) => CrossEncoder.load(rerank, { onProgress, signal }));
 
   const systems = await report.stage('evaluate', () =>
     report.progress('evaluate', task.size, (update) =>

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { FlatrankError } from '../errors.js';
-import { CrossEncoder, SentenceTransformer } from '../model/index.js';
+import { CrossEncoder, SentenceTransformer, type LoadOptions } from '../model/index.js';
 import { writeCurve } from '../train/curve.js';
 import {
   BinaryCrossEntropyLoss,
@@ -179,31 +179,37 @@ async function run(recipe: Recipe, input: string, o: TrainCommandOptions, signal
     checkpointSaveTotalLimit: o.checkpointSaveTotalLimit,
     ...{ resume: o.resume ?? false, logPath, outputPath: o.out, signal },
   };
-  const result = await report.stage('train', () =>
-    report.progress('train', steps, async (update) => {
-      const onProgress: FitOptions['onProgress'] = ({ step, loss, learningRate, tokensPerSecond }) => {
-        update(
-          step,
-          ` | loss ${loss.toFixed(4)} | rate ${learningRate.toExponential(1)} | ${Math.round(tokensPerSecond)} tokens/s`,
-        );
-      };
-      const evaluator = evaluatorOf(recipe, dev) as never;
-      if (recipe === 'cross') {
-        await using model = await openCrossEncoder(o, signal);
-        const loss = model.numLabels === 1 ? new BinaryCrossEntropyLoss({ posWeight: o.posWeight }) : undefined;
-        return await fit(model, { ...common, objectives: [{ examples: train, loss }], evaluator, onProgress });
-      }
-      await using model = await SentenceTransformer.load(o.model, { signal, maxSeqLength: o.maxLength });
-      return await fit(model, { ...common, objectives: [{ examples: train, loss: lossOf(o) }], evaluator, onProgress });
-    }),
-  );
+  const evaluator = evaluatorOf(recipe, dev) as never;
+  const watched = (job: (onProgress: FitOptions['onProgress']) => Promise<FitReport>): Promise<FitReport> =>
+    report.stage('train', () =>
+      report.progress('train', steps, (update) =>
+        job(({ step, loss, learningRate, tokensPerSecond }) => {
+          const speed = `${Math.round(tokensPerSecond)} tokens/s`;
+          update(step, ` | loss ${loss.toFixed(4)} | rate ${learningRate.toExponential(1)} | ${speed}`);
+        }),
+      ),
+    );
+  const run = async (): Promise<FitReport> => {
+    if (recipe === 'cross') {
+      await using model = await report.load((onProgress) => openCrossEncoder(o, { onProgress, signal }));
+      const loss = model.numLabels === 1 ? new BinaryCrossEntropyLoss({ posWeight: o.posWeight }) : undefined;
+      const objectives = [{ examples: train, loss }];
+      return await watched((onProgress) => fit(model, { ...common, objectives, evaluator, onProgress }));
+    }
+    await using model = await report.load((onProgress) =>
+      SentenceTransformer.load(o.model, { onProgress, signal, maxSeqLength: o.maxLength }),
+    );
+    const objectives = [{ examples: train, loss: lossOf(o) }];
+    return await watched((onProgress) => fit(model, { ...common, objectives, evaluator, onProgress }));
+  };
+  const result = await run();
   await finish(result, logPath, o);
   report.times();
 }
 
 /** A model with a head as it is; one without gets a new head. */
-async function openCrossEncoder(o: TrainCommandOptions, signal: AbortSignal): Promise<CrossEncoder> {
-  const options = { signal, maxLength: o.maxLength };
+async function openCrossEncoder(o: TrainCommandOptions, watch: LoadOptions): Promise<CrossEncoder> {
+  const options = { ...watch, maxLength: o.maxLength };
   try {
     return await CrossEncoder.load(o.model, options);
   } catch (error) {
