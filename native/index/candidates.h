@@ -33,7 +33,11 @@ class Candidates {
   static constexpr float kNone = std::numeric_limits<float>::infinity();
   // The k nearest of those whose key is at most `limit`.
   explicit Candidates(size_t k, float limit = kNone)
-      : k_(k), selects_(k != kAll), threshold_(limit), tighten_at_(4 * k) {}
+      : k_(k),
+        selects_(k != kAll),
+        threshold_(limit),
+        room_(selects_ ? std::clamp(4 * k, kRoom, kMost) : kRoom),
+        tighten_at_(4 * k) {}
   // All whose key is at most the limit.
   static constexpr size_t kAll = std::numeric_limits<size_t>::max();
   // How many of `rows` rows a collector may come to hold.
@@ -75,6 +79,8 @@ class Candidates {
   std::vector<Nearest> TakeNearest();
 
  private:
+  // Rows held before they are looked through, at first.
+  static constexpr size_t kRoom = 128;
   // Rows held at most before they are refined, as a multiple of k and at least.
   static constexpr size_t kMostPerK = 16, kMost = 4096;
 
@@ -102,7 +108,7 @@ class Candidates {
   size_t k_;
   bool selects_;
   float threshold_;
-  size_t room_ = 128;
+  size_t room_;
   size_t refined_ = 0;
   size_t noted_ = 0;   // upper bounds since the last tightening
   size_t tighten_at_;  // how many make another one worth its price; twice as many each time

@@ -138,7 +138,7 @@ class Fp32Scan::Pass {
   // Where nothing is known yet: no row beyond what the k nearest of these, by their scanned keys, cannot exceed.
   void Seed(size_t j, const float* key, const float* norm2_low, size_t taken, size_t top) {
     Candidates& collector = collectors_[j];
-    if (!Seeds() || collector.threshold() != Candidates::kNone || collector.k() > taken / 2) return;
+    if (collector.threshold() != Candidates::kNone || collector.k() > taken / 2) return;
     const SelectRule& rule = rules_[j];
     std::pair<float, uint32_t> order[kSeedRows];
     for (size_t i = 0; i < taken; ++i)
