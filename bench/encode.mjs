@@ -1,5 +1,6 @@
 // How fast are texts encoded, and pairs scored? Against sentence-transformers (torch), transformers.js and our own model as a
-// padded ONNX graph, on the checkpoint that FLATRANK_MODEL names.
+// padded ONNX graph, on the checkpoint that FLATRANK_MODEL names. `node bench/encode.mjs sentences` measures the texts with that
+// word in their name only.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -58,7 +59,8 @@ async function withModels(directory, use) {
 
 const noModel = 'Skipped: FLATRANK_MODEL names no model directory.';
 
-export async function encodeBench() {
+/** @param only a word in the name of what is to be encoded */
+export async function encodeBench(only = '') {
   const directory = process.env.FLATRANK_MODEL;
   if (!directory) return noModel;
   return withModels(directory, async ({ full, padded }) => {
@@ -74,7 +76,7 @@ export async function encodeBench() {
     for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: full, texts });
     const others = ['flatrank int8', 'padded graph', ...Object.keys(peers)];
     const rows = [];
-    for (const [name, list] of Object.entries(texts)) {
+    for (const [name, list] of Object.entries(texts).filter(([name]) => name.includes(only))) {
       const contestants = {};
       for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.encode(list));
       for (const [which, peer] of Object.entries(peers))
@@ -121,6 +123,8 @@ export async function crossEncoderBench() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(`${await encodeBench()}\n\n${await crossEncoderBench()}`);
+  const [only] = process.argv.slice(2);
+  console.log(await encodeBench(only));
+  if (!only) console.log(`\n${await crossEncoderBench()}`);
   process.exit(0); // peers end with their input; nothing is waited for
 }
