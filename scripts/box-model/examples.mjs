@@ -56,10 +56,10 @@ export function ranking({ docs, tldr, pairs, lines, talk, words }, count) {
     translations: [...across, ...sides],
     commands: commands({ tldr, pairs, lines }),
     talk: [...talk.answers, ...talk.same],
-    words: Array.from({ length: count }, (_, i) => {
-      const { text, lang } = docs[(i * 7919) % docs.length];
-      return words.pair(text, lang);
-    }),
+    // Korean words take more telling apart: particles stand behind them.
+    words: sample([...docs, ...docs.filter(({ lang }) => lang === 'ko')], count).map(({ text, lang }) =>
+      words.pair(text, lang),
+    ),
   };
   return Object.entries(lists).map(([name, list]) => ({ name, examples: sample(list, count).map(pair) }));
 }
@@ -133,14 +133,14 @@ export function labelled({ docs, talk, words }, hard) {
     for (const negative of negatives) add(query, negative, 0);
     add(query, other(docs).text, 0);
   }
-  for (const section of sample(docs, 9000)) {
+  for (const section of sample(docs, 5000)) {
     const [question, passage] = words.pair(section.text, section.lang);
     const [, same] = words.pair(section.text, section.lang);
     add(question, passage, 1);
     // Another reading of the same text has few of its words, at other places.
     add(question, shared(question, same) ? words.pair(other(docs).text, section.lang)[1] : same, 0);
   }
-  for (const [question, answer] of sample(talk.answers, 4000)) {
+  for (const [question, answer] of sample(talk.answers, 1500)) {
     add(question, answer, 1);
     add(question, other(talk.answers)[1], 0);
   }

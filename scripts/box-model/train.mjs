@@ -1,6 +1,6 @@
 // Trains the models that come with flatrank, from random weights, by flatrank alone:
 //   node scripts/box-model/train.mjs --data DIR --teacher DIR --out DIR
-// DIR of the data has docs/ and songys-*/ (see README.md here); that of the teacher is all-MiniLM-L6-v2. Each stage is kept in
+// DIR of the data has docs/ and songys-*/ (see models/box-ko-en/README.md); that of the teacher is all-MiniLM-L6-v2. Each stage is kept in
 // --out when it is done, and goes on from its last checkpoint when it was interrupted. --steps N ends every stage after N.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -89,10 +89,10 @@ const stages = {
   distill: () =>
     stage(
       'distill',
-      () => SentenceTransformer.initialize(config, tokenizer, { seed, maxSeqLength: 192 }),
+      () => SentenceTransformer.initialize(config, tokenizer, { seed, maxSeqLength: 128 }),
       async () => ({
         objectives: [{ examples: await taught(), loss: new MSELoss() }],
-        ...{ epochs: 3, batchSize: 64, learningRate: 8e-4, warmupSteps: 300, dropout: false },
+        ...{ batchSize: 32, learningRate: 7e-4, warmupSteps: 300, dropout: false },
       }),
     ),
   rank: () =>
@@ -100,7 +100,7 @@ const stages = {
       'rank',
       () => SentenceTransformer.load(folder('distill'), { maxSeqLength: 256 }),
       () => ({
-        objectives: ranking(texts, 12_800).map(({ examples }) => ({
+        objectives: ranking(texts, 8_000).map(({ examples }) => ({
           examples,
           loss: new MultipleNegativesRankingLoss({ symmetric: true }),
         })),
@@ -112,7 +112,7 @@ const stages = {
       'hard',
       () => SentenceTransformer.load(folder('rank')),
       async () => ({
-        objectives: [{ examples: await hardNegatives('rank', 1, 12_000), loss: new MultipleNegativesRankingLoss() }],
+        objectives: [{ examples: await hardNegatives('rank', 1, 7_000), loss: new MultipleNegativesRankingLoss() }],
         ...{ batchSize: 48, learningRate: 1e-4, warmupSteps: 30 },
       }),
     ),
@@ -122,7 +122,7 @@ const stages = {
       () => CrossEncoder.fromEncoder(folder('hard'), { numLabels: 1, seed, maxLength: 192 }),
       async () => ({
         objectives: [
-          { examples: labelled(texts, await hardNegatives('hard', 2, 14_000)), loss: new BinaryCrossEntropyLoss() },
+          { examples: labelled(texts, await hardNegatives('hard', 2, 4_000)), loss: new BinaryCrossEntropyLoss() },
         ],
         ...{
           batchSize: 32,
