@@ -1,8 +1,8 @@
 // What the models that come with flatrank are worth, on sets they never saw, beside BM25 and all-MiniLM-L6-v2.
-//   node bench/box-model.mjs [BI_ENCODER CROSS_ENCODER] [--only NAME,…]
-// Reads ../shared/data; FLATRANK_MINILM names the other model's directory. Without arguments it measures what is in the package
-// and writes results/box-model.md.
-import { existsSync, writeFileSync } from 'node:fs';
+//   node bench/box-model.mjs [BI_ENCODER CROSS_ENCODER] [--only TASK,…] [--systems NUMBER,…] [--keep FILE]
+// Reads ../shared/data; FLATRANK_MINILM names the other model's directory. Figures that FILE has are not measured again. Without
+// a choice of models, tasks or systems it writes results/box-model.md.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import {
   CrossEncoder,
   EmbeddingSimilarityEvaluator,
   InformationRetrievalEvaluator,
+  Matrix,
   SentenceTransformer,
   evaluateBm25HitRate,
   evaluateHitRate,
@@ -29,7 +30,7 @@ import { here, table } from './harness.mjs';
 const shared = path.resolve(here, '../../shared/data');
 const data = (name) => path.join(shared, name);
 /** Weight of the retrieval score beside the cross-encoder's logit: the scale of the loss that both were trained with. */
-const blend = 20;
+const scale = 20;
 
 const pairsOf = (rows) => ({
   sentences1: rows.map((row) => row.sentence1),
@@ -66,100 +67,152 @@ async function xquad() {
   return { rows, corpus: [...new Set(rows.map(({ context }) => context))] };
 }
 
-const digits = (value) => value.toFixed(3);
-
 /** Spearman of cosine. */
-const sts = (load) => async (systems) => {
-  const evaluator = new EmbeddingSimilarityEvaluator({ ...pairsOf(await load()), similarityFnNames: ['cosine'] });
-  const rows = [];
-  for (const { name, encoder } of systems)
-    if (encoder) rows.push([name, digits((await evaluator.evaluate(encoder))['spearman_cosine'])]);
-  return [['', "Spearman's correlation"], rows];
-};
+const sts = (load) => ({
+  columns: ["Spearman's correlation"],
+  load,
+  async measure(rows, { encoder, crossEncoder }) {
+    if (!encoder || crossEncoder) return undefined;
+    const evaluator = new EmbeddingSimilarityEvaluator({ ...pairsOf(rows), similarityFnNames: ['cosine'] });
+    return [(await evaluator.evaluate(encoder))['spearman_cosine']];
+  },
+});
 
-/** hit@1, hit@10 and MRR@10, each distinct text searched once. */
-const hits = (load) => async (systems) => {
-  const task = await load();
-  const rows = [];
-  const row = (name, { hitRates, mrr }) => rows.push([name, ...[hitRates[1], hitRates[10], mrr].map(digits)]);
-  for (const { name, encoder, crossEncoder } of systems) {
-    if (!encoder) row(name, await evaluateBm25HitRate(task));
-    else if (!crossEncoder) row(name, await evaluateHitRate({ ...task, encoder, metric: 'cosine' }));
-    else
-      for (const weight of [0, blend])
-        row(
-          weight === 0 ? name : `${name}, blended`,
-          await evaluateHitRateWithRerank({ ...task, encoder, crossEncoder, metric: 'cosine', blend: weight }),
-        );
-  }
-  return [[`${task.rows.length} questions, ${task.corpus.length} texts`, 'hit@1', 'hit@10', 'MRR@10'], rows];
-};
+/** Each distinct text searched once. */
+const hits = (load) => ({
+  columns: ['hit@1', 'hit@10', 'MRR@10'],
+  load,
+  async measure(task, { encoder, crossEncoder, blend }) {
+    const call = { ...task, encoder, crossEncoder, metric: 'cosine', blend };
+    const { hitRates, mrr } = crossEncoder
+      ? await evaluateHitRateWithRerank(call)
+      : await (encoder ? evaluateHitRate(call) : evaluateBm25HitRate(task));
+    return [hitRates[1], hitRates[10], mrr];
+  },
+});
 
-async function scifact(systems) {
-  const { corpus, queries, qrels } = await loadBeir(data('scifact'));
-  const rows = [];
-  for (const { name, encoder, crossEncoder } of systems) {
-    if (crossEncoder) continue;
+const scifact = {
+  columns: ['NDCG@10', 'recall@10'],
+  load: () => loadBeir(data('scifact')),
+  async measure({ corpus, queries, qrels }, { encoder, crossEncoder }) {
+    if (crossEncoder) return undefined;
     if (encoder) {
       const evaluator = new InformationRetrievalEvaluator({ queries, corpus, relevantDocs: qrels });
       const metrics = await evaluator.evaluate(encoder);
-      rows.push([name, digits(metrics['cosine_ndcg@10']), digits(metrics['cosine_recall@10'])]);
-      continue;
+      return [metrics['cosine_ndcg@10'], metrics['cosine_recall@10']];
     }
     const ids = [...corpus.keys()];
     const bm25 = new Bm25([...corpus.values()].map(({ title, text }) => `${title} ${text}`));
     const rankings = [...qrels.keys()].map((id) => Array.from(bm25.search(queries.get(id), 100).labels, (i) => ids[i]));
     const relevant = [...qrels.values()].map((documents) => new Set(documents.keys()));
     const metrics = retrievalMetrics(rankings, relevant);
-    rows.push([name, digits(metrics['ndcg@10']), digits(metrics['recall@10'])]);
-  }
-  return [['', 'NDCG@10', 'recall@10'], rows];
-}
-
-const tasks = {
-  klue: ['KLUE-STS dev, 519 pairs, Korean', sts(() => loadKlueSts(data('klue'), { split: 'validation' }))],
-  korsts: ['KorSTS test, 1,379 pairs, Korean', sts(() => loadKorSts(data('korsts'), { split: 'test' }))],
-  stsb: ['STS-B test, 1,379 pairs, English', sts(stsB)],
-  korquad: ['KorQuAD: Korean questions, paragraphs of Wikipedia', hits(korQuad)],
-  'docs-ko': ['Documentation, held-out pages: Korean titles, Korean sections', hits(() => documentation('ko', 'ko'))],
-  'docs-en': ['Documentation, held-out pages: English titles, English sections', hits(() => documentation('en', 'en'))],
-  'docs-ko-en': [
-    'Documentation, held-out pages: Korean titles, English sections',
-    hits(() => documentation('ko', 'en')),
-  ],
-  'docs-en-ko': [
-    'Documentation, held-out pages: English titles, Korean sections',
-    hits(() => documentation('en', 'ko')),
-  ],
-  xquad: ['XQuAD: English questions, paragraphs of Wikipedia', hits(xquad)],
-  scifact: ['SciFact test: English claims, abstracts', scifact],
+    return [metrics['ndcg@10'], metrics['recall@10']];
+  },
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } });
+const tasks = {
+  klue: ['KLUE-STS dev, Korean', sts(() => loadKlueSts(data('klue'), { split: 'validation' }))],
+  korsts: ['KorSTS test, Korean', sts(() => loadKorSts(data('korsts'), { split: 'test' }))],
+  stsb: ['STS-B test, English', sts(stsB)],
+  korquad: ['KorQuAD, Korean questions to paragraphs of Wikipedia', hits(korQuad)],
+  'docs-ko': ['Held-out pages, Korean titles to Korean sections', hits(() => documentation('ko', 'ko'))],
+  'docs-en': ['Held-out pages, English titles to English sections', hits(() => documentation('en', 'en'))],
+  'docs-ko-en': ['Held-out pages, Korean titles to English sections', hits(() => documentation('ko', 'en'))],
+  'docs-en-ko': ['Held-out pages, English titles to Korean sections', hits(() => documentation('en', 'ko'))],
+  xquad: ['XQuAD, English questions to paragraphs of Wikipedia', hits(xquad)],
+  scifact: ['SciFact test, English claims to abstracts', scifact],
+};
+
+/** What `make` gives for each of the keys, asked for those alone that are new. */
+function remembering(make, keyOf = (key) => key) {
+  const known = new Map();
+  return async (keys) => {
+    const fresh = keys.filter((key) => !known.has(keyOf(key)));
+    if (fresh.length > 0) (await make(fresh)).forEach((value, i) => known.set(keyOf(fresh[i]), value));
+    return keys.map((key) => known.get(keyOf(key)));
+  };
+}
+
+/** Models by how they are loaded. What they have encoded and read is kept: several tasks search the same texts. */
+const models = new Map();
+function once(key, load) {
+  if (!models.has(key)) models.set(key, load());
+  return models.get(key);
+}
+
+async function openEncoder(directory, options) {
+  const model = await SentenceTransformer.load(directory, options);
+  const rows = remembering(async (texts) => {
+    const embeddings = await model.encode(texts);
+    return texts.map((_, i) => embeddings.row(i));
+  });
+  return {
+    async encode(texts) {
+      const data = new Float32Array(texts.length * model.dimension);
+      (await rows(texts)).forEach((row, i) => data.set(row, i * model.dimension));
+      return new Matrix(data, texts.length, model.dimension);
+    },
+  };
+}
+
+async function openCrossEncoder(directory) {
+  const model = await CrossEncoder.load(directory);
+  // Reranking asks for logits.
+  const scores = remembering((pairs) => model.predict(pairs, { activation: 'none' }), JSON.stringify);
+  return { numLabels: 1, predict: async (pairs) => Float32Array.from(await scores(pairs)) };
+}
+
+/** A system, and how to load it once it is needed. */
+const system = (name, { directory, options, cross, blend = 0 } = {}) => ({
+  name,
+  load: async () => ({
+    ...(directory && {
+      encoder: await once(JSON.stringify([directory, options]), () => openEncoder(directory, options)),
+    }),
+    ...(cross && { crossEncoder: await once(cross + ' as cross-encoder', () => openCrossEncoder(cross)), blend }),
+  }),
+});
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string' }, systems: { type: 'string' }, keep: { type: 'string' } },
+});
 if (!existsSync(shared)) {
   console.log(`Skipped: no data in ${shared}.`);
   process.exit(0);
 }
-const [biEncoder, cross] = positionals;
-const [encoder, crossEncoder] = [await SentenceTransformer.load(biEncoder), await CrossEncoder.load(cross)];
-const int8 = await SentenceTransformer.load(biEncoder, { precision: 'int8' });
+const [directory = 'box-ko-en', cross = 'box-ko-en'] = positionals;
 const { FLATRANK_MINILM: other } = process.env;
-const systems = [
-  { name: 'BM25' },
-  ...(other ? [{ name: 'all-MiniLM-L6-v2', encoder: await SentenceTransformer.load(other) }] : []),
-  { name: 'box-ko-en', encoder },
-  { name: 'box-ko-en, int8', encoder: int8 },
-  { name: 'box-ko-en, 30 reranked', encoder, crossEncoder },
+const all = [
+  system('BM25'),
+  ...(other ? [system('all-MiniLM-L6-v2', { directory: other })] : []),
+  system('box-ko-en', { directory }),
+  system('box-ko-en, int8', { directory, options: { precision: 'int8' } }),
+  system('box-ko-en, 30 reranked', { directory, cross }),
+  system('box-ko-en, 30 reranked and blended', { directory, cross, blend: scale }),
 ];
+const systems = values.systems ? all.filter((_, i) => values.systems.split(',').includes(String(i))) : all;
 const chosen = values.only?.split(',') ?? Object.keys(tasks);
-let text = `# The model in the box\n\n\`node bench/box-model.mjs\`. The weight of the blend is ${blend}.\n`;
-for (const name of chosen) {
-  const [title, measure] = tasks[name];
-  const section = `## ${title}\n\n${table(...(await measure(systems)))}\n`;
+/** Figures of an earlier run, by task and system. */
+const kept = values.keep && existsSync(values.keep) ? JSON.parse(readFileSync(values.keep, 'utf8')) : {};
+let text = `# The models in the box\n\n\`node bench/box-model.mjs\`. The blend's weight is ${scale}.\n`;
+for (const task of chosen) {
+  const [title, { columns, load, measure }] = tasks[task];
+  const loaded = await load();
+  const rows = [];
+  for (const { name, load: open } of systems) {
+    const key = `${task} ${name}`;
+    kept[key] ??= (await measure(loaded, await open())) ?? null;
+    if (values.keep) writeFileSync(values.keep, JSON.stringify(kept, undefined, 1));
+    if (kept[key]) rows.push([name, ...kept[key].map((value) => value.toFixed(3))]);
+  }
+  const size = loaded.corpus
+    ? `${(loaded.rows ?? [...loaded.qrels]).length} questions, ${loaded.corpus.length ?? loaded.corpus.size} texts`
+    : `${loaded.length} pairs`;
+  const section = `## ${title}\n\n${table([size, ...columns], rows)}\n`;
   console.log(section);
   text += `\n${section}`;
 }
-for (const { encoder } of systems) await encoder?.dispose();
-await crossEncoder.dispose();
-if (positionals.length === 0 && chosen.length === Object.keys(tasks).length)
+if (positionals.length === 0 && !values.only && !values.systems)
   writeFileSync(fileURLToPath(new URL('results/box-model.md', import.meta.url)), text);
+process.exit(0);

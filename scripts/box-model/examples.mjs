@@ -39,7 +39,7 @@ export function distillation({ docs, tldr, pairs, lines, words }) {
   return [...examples.values()];
 }
 
-/** Pairs of texts that belong together, one list an objective, all of one length: { name, examples }. */
+/** Pairs of texts that belong together: lists of `count`, one an objective. */
 export function ranking({ docs, tldr, pairs, lines, talk, words }, count) {
   const titles = counts(docs.map(({ title }) => title));
   const own = docs.map(({ query, title, text }, i) => [i % 3 === 0 && titles.get(title) === 1 ? title : query, text]);
@@ -51,17 +51,17 @@ export function ranking({ docs, tldr, pairs, lines, talk, words }, count) {
     [ko.query, en.query],
   ]);
   const sides = lines.docs.filter(({ ko, en }) => ko.length > 20 && en.length > 20).map(({ ko, en }) => [ko, en]);
-  const lists = {
-    sections: own,
-    translations: [...across, ...sides],
-    commands: commands({ tldr, pairs, lines }),
-    talk: [...talk.answers, ...talk.same],
+  const lists = [
+    own,
+    [...across, ...sides],
+    commands({ tldr, pairs, lines }),
+    [...talk.answers, ...talk.same],
     // Korean words take more telling apart: particles stand behind them.
-    words: sample([...docs, ...docs.filter(({ lang }) => lang === 'ko')], count).map(({ text, lang }) =>
+    sample([...docs, ...docs.filter(({ lang }) => lang === 'ko')], count).map(({ text, lang }) =>
       words.pair(text, lang),
     ),
-  };
-  return Object.entries(lists).map(([name, list]) => ({ name, examples: sample(list, count).map(pair) }));
+  ];
+  return lists.map((list) => sample(list, count).map(pair));
 }
 
 /** What a command does, with the other lines of its page, in either language; lines of many commands say little. */

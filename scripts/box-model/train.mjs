@@ -13,7 +13,7 @@ import {
   SentenceTransformer,
   fit,
 } from 'flatrank';
-import { distillation, labelled, mined, ranking, trainingTexts } from './examples.mjs';
+import { distillation, labelled, mined, ranking, sample, trainingTexts } from './examples.mjs';
 import { publish } from './publish.mjs';
 import { reduced, teacherEmbeddings } from './teacher.mjs';
 
@@ -24,7 +24,7 @@ const { values: o } = parseArgs({
     tokenizer: { type: 'string' },
     out: { type: 'string', default: 'box-model' },
     steps: { type: 'string' },
-    stages: { type: 'string', default: 'distill,rank,hard,cross' },
+    stages: { type: 'string', default: 'distill,rank,hard,cross,publish' },
   },
 });
 if (!o.data || !o.teacher) throw new Error('--data DIR and --teacher DIR are needed');
@@ -34,6 +34,8 @@ const maxSteps = o.steps === undefined ? undefined : Number(o.steps);
 const folder = (name) => path.join(o.out, name);
 const texts = await trainingTexts(o.data, tokenizer);
 const seed = 42;
+/** Examples of each of the objectives that take turns. */
+const perObjective = 6_400;
 
 /** Reports every so often. */
 function progress(name, every = 50) {
@@ -99,11 +101,14 @@ const stages = {
     stage(
       'rank',
       () => SentenceTransformer.load(folder('distill'), { maxSeqLength: 256 }),
-      () => ({
-        objectives: ranking(texts, 8_000).map(({ examples }) => ({
-          examples,
-          loss: new MultipleNegativesRankingLoss({ symmetric: true }),
-        })),
+      async () => ({
+        objectives: [
+          ...ranking(texts, perObjective).map((examples) => ({
+            examples,
+            loss: new MultipleNegativesRankingLoss({ symmetric: true }),
+          })),
+          { examples: sample(await taught(), perObjective), loss: new MSELoss() },
+        ],
         ...{ batchSize: 64, learningRate: 3e-4, warmupSteps: 100 },
       }),
     ),
@@ -119,7 +124,7 @@ const stages = {
   cross: () =>
     stage(
       'cross',
-      () => CrossEncoder.fromEncoder(folder('hard'), { numLabels: 1, seed, maxLength: 192 }),
+      () => CrossEncoder.fromEncoder(folder('hard'), { numLabels: 1, seed, maxLength: 256 }),
       async () => ({
         objectives: [
           { examples: labelled(texts, await hardNegatives('hard', 2, 4_000)), loss: new BinaryCrossEntropyLoss() },
@@ -132,6 +137,7 @@ const stages = {
         },
       }),
     ),
+  publish: () => publish(folder('hard'), folder('cross'), folder('box-ko-en')),
 };
 
 async function hardNegatives(name, perQuery, count) {
@@ -142,4 +148,3 @@ async function hardNegatives(name, perQuery, count) {
 }
 
 for (const name of o.stages.split(',')) await stages[name]();
-await publish(folder('hard'), folder('cross'), folder('box-ko-en'));
