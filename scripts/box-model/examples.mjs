@@ -133,14 +133,14 @@ export function labelled({ docs, talk, words }, hard) {
     for (const negative of negatives) add(query, negative, 0);
     add(query, other(docs).text, 0);
   }
-  for (const section of sample(docs, 5000)) {
+  for (const section of sample(docs, 3000)) {
     const [question, passage] = words.pair(section.text, section.lang);
     const [, same] = words.pair(section.text, section.lang);
     add(question, passage, 1);
     // Another reading of the same text has few of its words, at other places.
     add(question, shared(question, same) ? words.pair(other(docs).text, section.lang)[1] : same, 0);
   }
-  for (const [question, answer] of sample(talk.answers, 1500)) {
+  for (const [question, answer] of sample(talk.answers, 500)) {
     add(question, answer, 1);
     add(question, other(talk.answers)[1], 0);
   }

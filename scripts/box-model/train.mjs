@@ -2,7 +2,7 @@
 //   node scripts/box-model/train.mjs --data DIR --teacher DIR --out DIR
 // DIR of the data has docs/ and songys-*/ (see models/box-ko-en/README.md); that of the teacher is all-MiniLM-L6-v2. Each stage is kept in
 // --out when it is done, and goes on from its last checkpoint when it was interrupted. --steps N ends every stage after N.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -24,7 +24,7 @@ const { values: o } = parseArgs({
     tokenizer: { type: 'string' },
     out: { type: 'string', default: 'box-model' },
     steps: { type: 'string' },
-    stages: { type: 'string', default: 'distill,rank,hard,cross,publish' },
+    stages: { type: 'string', default: 'distill,rank,mine,hard,cross,publish' },
   },
 });
 if (!o.data || !o.teacher) throw new Error('--data DIR and --teacher DIR are needed');
@@ -109,30 +109,37 @@ const stages = {
           })),
           { examples: sample(await taught(), perObjective), loss: new MSELoss() },
         ],
-        ...{ batchSize: 64, learningRate: 3e-4, warmupSteps: 100 },
+        ...{ batchSize: 64, learningRate: 3e-4, warmupSteps: 50, dropout: false },
       }),
     ),
+  mine: () => hardNegatives(),
   hard: () =>
     stage(
       'hard',
       () => SentenceTransformer.load(folder('rank')),
       async () => ({
-        objectives: [{ examples: await hardNegatives('rank', 1, 7_000), loss: new MultipleNegativesRankingLoss() }],
-        ...{ batchSize: 48, learningRate: 1e-4, warmupSteps: 30 },
+        objectives: [
+          {
+            examples: (await hardNegatives()).map(({ texts }) => ({ texts: texts.slice(0, 3) })),
+            loss: new MultipleNegativesRankingLoss(),
+          },
+        ],
+        ...{ batchSize: 48, learningRate: 1e-4, warmupSteps: 10, dropout: false },
       }),
     ),
   cross: () =>
     stage(
       'cross',
-      () => CrossEncoder.fromEncoder(folder('hard'), { numLabels: 1, seed, maxLength: 256 }),
+      () => CrossEncoder.fromEncoder(folder('rank'), { numLabels: 1, seed, maxLength: 256 }),
       async () => ({
         objectives: [
-          { examples: labelled(texts, await hardNegatives('hard', 2, 4_000)), loss: new BinaryCrossEntropyLoss() },
+          { examples: labelled(texts, (await hardNegatives()).slice(0, 3_000)), loss: new BinaryCrossEntropyLoss() },
         ],
         ...{
           batchSize: 32,
           learningRate: 2e-4,
-          warmupSteps: 200,
+          warmupSteps: 60,
+          dropout: false,
           learningRates: { classifier: 1e-3, 'pooler.': 1e-3 },
         },
       }),
@@ -140,11 +147,17 @@ const stages = {
   publish: () => publish(folder('hard'), folder('cross'), folder('box-ko-en')),
 };
 
-async function hardNegatives(name, perQuery, count) {
-  const encoder = await SentenceTransformer.load(folder(name), { precision: 'int8' });
-  const found = await mined(texts, encoder, { perQuery, count, onProgress: progress('mine', 4000) });
-  await encoder.dispose();
-  return found;
+/** Titles with their sections and two that the ranking model takes for them, found once. */
+async function hardNegatives() {
+  const file = folder('mined.json');
+  if (!existsSync(file)) {
+    const encoder = await SentenceTransformer.load(folder('rank'), { precision: 'int8' });
+    const found = await mined(texts, encoder, { perQuery: 2, count: 4_500, onProgress: progress('mine', 2000) });
+    await encoder.dispose();
+    writeFileSync(`${file}.tmp`, JSON.stringify(found));
+    renameSync(`${file}.tmp`, file);
+  }
+  return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 for (const name of o.stages.split(',')) await stages[name]();
