@@ -133,7 +133,7 @@ export function labelled({ docs, talk, words }, hard) {
     for (const negative of negatives) add(query, negative, 0);
     add(query, other(docs).text, 0);
   }
-  for (const section of sample(docs, 3000)) {
+  for (const section of sample(docs, 2600)) {
     const [question, passage] = words.pair(section.text, section.lang);
     const [, same] = words.pair(section.text, section.lang);
     add(question, passage, 1);

@@ -133,7 +133,7 @@ const stages = {
       () => CrossEncoder.fromEncoder(folder('rank'), { numLabels: 1, seed, maxLength: 256 }),
       async () => ({
         objectives: [
-          { examples: labelled(texts, (await hardNegatives()).slice(0, 3_000)), loss: new BinaryCrossEntropyLoss() },
+          { examples: labelled(texts, (await hardNegatives()).slice(0, 2_400)), loss: new BinaryCrossEntropyLoss() },
         ],
         ...{
           batchSize: 32,
@@ -152,7 +152,7 @@ async function hardNegatives() {
   const file = folder('mined.json');
   if (!existsSync(file)) {
     const encoder = await SentenceTransformer.load(folder('rank'), { precision: 'int8' });
-    const found = await mined(texts, encoder, { perQuery: 2, count: 4_500, onProgress: progress('mine', 2000) });
+    const found = await mined(texts, encoder, { perQuery: 2, count: 3_200, onProgress: progress('mine', 2000) });
     await encoder.dispose();
     writeFileSync(`${file}.tmp`, JSON.stringify(found));
     renameSync(`${file}.tmp`, file);
