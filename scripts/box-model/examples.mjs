@@ -119,38 +119,41 @@ export async function mined({ docs, pairs }, encoder, { perQuery, count, onProgr
 }
 
 /**
- * Labelled pairs for a cross-encoder: titles with their sections and with what was mined, passages with the questions that
- * name their words and with others; a random text for each.
+ * Labelled pairs for a cross-encoder, each question with its own text and with one at random: lines with their translations,
+ * titles with a line of their section, questions that name words of a passage, talk; and whole sections, also with what was
+ * mined. From mined texts alone it would learn nothing.
  */
-export function labelled({ docs, talk, words }, hard) {
+export function labelled({ docs, lines, talk, words }, hard) {
   const random = new Generator(seed + 1);
   const other = (list) => list[random.integers(list.length)];
   const examples = [];
-  const add = (query, text, label) => examples.push({ texts: [query, text], label });
-  for (const { texts } of hard) {
-    const [query, positive, ...negatives] = texts;
-    add(query, positive, 1);
-    for (const negative of negatives) add(query, negative, 0);
-    add(query, other(docs).text, 0);
+  const add = (query, text, ...negatives) => {
+    examples.push({ texts: [query, text], label: 1 });
+    for (const negative of negatives) if (negative !== text) examples.push({ texts: [query, negative], label: 0 });
+  };
+  const short = (text) => text.length > 15 && text.length < 200;
+  const translated = sample(
+    lines.docs.filter(({ ko, en }) => short(ko) && short(en)),
+    4_000,
+  );
+  translated.forEach(({ ko, en }, i) =>
+    i % 2 === 0 ? add(ko, en, other(translated).en) : add(en, ko, other(translated).ko),
+  );
+  for (const lang of ['ko', 'en']) {
+    const own = docs.filter((section) => section.lang === lang);
+    const titled = own.flatMap(({ query, text }) =>
+      text
+        .split('\n')
+        .filter(short)
+        .map((line) => [query, line]),
+    );
+    for (const [query, line] of sample(titled, 2_000)) add(query, line, other(titled)[1]);
+    const passages = sample(own, 2_000).map(({ text }) => words.pair(text, lang));
+    for (const [question, passage] of passages) add(question, passage, other(passages)[1]);
   }
-  for (const section of sample(docs, 2600)) {
-    const [question, passage] = words.pair(section.text, section.lang);
-    const [, same] = words.pair(section.text, section.lang);
-    add(question, passage, 1);
-    // Another reading of the same text has few of its words, at other places.
-    add(question, shared(question, same) ? words.pair(other(docs).text, section.lang)[1] : same, 0);
-  }
-  for (const [question, answer] of sample(talk.answers, 500)) {
-    add(question, answer, 1);
-    add(question, other(talk.answers)[1], 0);
-  }
-  return examples.filter(({ texts }) => texts[0] !== texts[1]);
-}
-
-/** Whether most words of the question stand in the passage. */
-function shared(question, passage) {
-  const words = question.split(' ');
-  return words.filter((word) => passage.includes(word)).length > words.length / 2;
+  for (const [question, answer] of sample(talk.answers, 1_000)) add(question, answer, other(talk.answers)[1]);
+  for (const { texts } of hard.slice(0, 1_200)) add(texts[0], texts[1], texts[2], other(docs).text);
+  return examples;
 }
 
 const pair = (texts) => ({ texts });

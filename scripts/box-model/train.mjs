@@ -35,7 +35,7 @@ const folder = (name) => path.join(o.out, name);
 const texts = await trainingTexts(o.data, tokenizer);
 const seed = 42;
 /** Examples of each of the objectives that take turns. */
-const perObjective = 6_400;
+const perObjective = 3_840;
 
 /** Reports every so often. */
 function progress(name, every = 50) {
@@ -132,15 +132,13 @@ const stages = {
       'cross',
       () => CrossEncoder.fromEncoder(folder('rank'), { numLabels: 1, seed, maxLength: 256 }),
       async () => ({
-        objectives: [
-          { examples: labelled(texts, (await hardNegatives()).slice(0, 2_400)), loss: new BinaryCrossEntropyLoss() },
-        ],
+        objectives: [{ examples: labelled(texts, await hardNegatives()), loss: new BinaryCrossEntropyLoss() }],
         ...{
           batchSize: 32,
-          learningRate: 2e-4,
-          warmupSteps: 60,
+          learningRate: 4e-4,
+          warmupSteps: 80,
           dropout: false,
-          learningRates: { classifier: 1e-3, 'pooler.': 1e-3 },
+          learningRates: { classifier: 2e-3, 'pooler.': 2e-3 },
         },
       }),
     ),
@@ -152,7 +150,7 @@ async function hardNegatives() {
   const file = folder('mined.json');
   if (!existsSync(file)) {
     const encoder = await SentenceTransformer.load(folder('rank'), { precision: 'int8' });
-    const found = await mined(texts, encoder, { perQuery: 2, count: 3_200, onProgress: progress('mine', 2000) });
+    const found = await mined(texts, encoder, { perQuery: 2, count: 2_400, onProgress: progress('mine', 2000) });
     await encoder.dispose();
     writeFileSync(`${file}.tmp`, JSON.stringify(found));
     renameSync(`${file}.tmp`, file);
