@@ -147,12 +147,12 @@ export function labelled({ docs, lines, talk, words }, hard) {
         .filter(short)
         .map((line) => [query, line]),
     );
-    for (const [query, line] of sample(titled, 2_000)) add(query, line, other(titled)[1]);
-    const passages = sample(own, 2_000).map(({ text }) => words.pair(text, lang));
+    for (const [query, line] of sample(titled, 1_200)) add(query, line, other(titled)[1]);
+    const passages = sample(own, 1_200).map(({ text }) => words.pair(text, lang));
     for (const [question, passage] of passages) add(question, passage, other(passages)[1]);
   }
-  for (const [question, answer] of sample(talk.answers, 1_000)) add(question, answer, other(talk.answers)[1]);
-  for (const { texts } of hard.slice(0, 1_200)) add(texts[0], texts[1], texts[2], other(docs).text);
+  for (const [question, answer] of sample(talk.answers, 500)) add(question, answer, other(talk.answers)[1]);
+  for (const { texts } of hard.slice(0, 800)) add(texts[0], texts[1], texts[2], other(docs).text);
   return examples;
 }
 

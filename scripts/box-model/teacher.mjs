@@ -62,7 +62,7 @@ export function reduced(embeddings, dimension, sample = 20_000) {
   return { targets: new Matrix(data, rows, dimension), kept };
 }
 
-function principalComponents(embeddings, dimension, sample) {
+export function principalComponents(embeddings, dimension, sample) {
   const { rows, cols: n } = embeddings;
   const every = Math.max(1, Math.floor(rows / sample));
   const covariance = new Float64Array(n * n);

@@ -13,6 +13,7 @@ import {
   SentenceTransformer,
   fit,
 } from 'flatrank';
+import { comparingCrossEncoder } from './comparing.mjs';
 import { distillation, labelled, mined, ranking, sample, trainingTexts } from './examples.mjs';
 import { publish } from './publish.mjs';
 import { reduced, teacherEmbeddings } from './teacher.mjs';
@@ -130,15 +131,19 @@ const stages = {
   cross: () =>
     stage(
       'cross',
-      () => CrossEncoder.fromEncoder(folder('rank'), { numLabels: 1, seed, maxLength: 256 }),
+      async () => {
+        const some = sample([...texts.docs, ...texts.tldr], 400).map(({ text }) => text);
+        await comparingCrossEncoder(folder('rank'), folder('comparing'), some, { seed, maxLength: 256 });
+        return CrossEncoder.load(folder('comparing'));
+      },
       async () => ({
         objectives: [{ examples: labelled(texts, await hardNegatives()), loss: new BinaryCrossEntropyLoss() }],
         ...{
           batchSize: 32,
           learningRate: 4e-4,
-          warmupSteps: 80,
+          warmupSteps: 30,
           dropout: false,
-          learningRates: { classifier: 2e-3, 'pooler.': 2e-3 },
+          learningRates: { classifier: 1e-3, 'pooler.': 1e-3 },
         },
       }),
     ),
