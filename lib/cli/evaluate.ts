@@ -4,11 +4,19 @@ import { CrossEncoder, SentenceTransformer } from '../model/index.js';
 import { loadTask, taskKinds, type Task, type TaskKind, type TaskSource } from './evaluate-data.js';
 import { runTask, type Systems } from './evaluate-run.js';
 import { columnsOf } from './layout.js';
-import { exitCodesHelp, modelOption, parseCount, parseFinite, parseNames, verboseOption } from './options.js';
+import {
+  exitCodesHelp,
+  modelOption,
+  parseCount,
+  parseFinite,
+  parseNames,
+  rerankOption,
+  verboseOption,
+} from './options.js';
 import { Report } from './report.js';
 
 interface EvaluateCommandOptions extends TaskSource {
-  model: string;
+  model?: string;
   rerank?: string;
   k: number;
   biK: number;
@@ -41,7 +49,7 @@ export function evaluateCommand(signal: AbortSignal): Command {
     .description('Measure a bi-encoder, alone and with a cross-encoder behind it, on data.')
     .argument('<data>', 'a file, a directory, or the id of a dataset on the Hugging Face Hub')
     .addOption(modelOption())
-    .option('-r, --rerank <dir>', 'directory of a cross-encoder')
+    .addOption(rerankOption())
     .addOption(new Option('--task <task>', 'what the data is').choices(taskKinds))
     .option('--split <name>', "which part of the data: train, validation or test ('test' for beir)")
     .option('--columns <names>', 'names of the columns of a table without a header row', parseNames)

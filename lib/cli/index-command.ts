@@ -4,7 +4,8 @@ import { readDocuments } from '../data/index.js';
 import { SentenceTransformer } from '../model/index.js';
 import { documentCounter } from '../retriever/document-counter.js';
 import { Retriever, type SplitTextOptions } from '../retriever/index.js';
-import { isStore } from '../retriever/store/manifest.js';
+import { isStore, readManifest } from '../retriever/store/manifest.js';
+import { loadModel } from '../retriever/store/model.js';
 import { indexFiles } from './index-files.js';
 import { KnownVectors } from './known-vectors.js';
 import {
@@ -28,10 +29,11 @@ interface IndexCommandOptions extends InputOptions {
 const examples = `
 STORE becomes a directory that 'flatrank search' and Retriever.open read, or is brought up to date: documents are compared
 by their content, only texts that the store does not have are encoded, and documents that these files do not have any more
-are removed. Documents of other files stay. An interrupted run is gone on with by the next one.
+are removed. Documents of other files stay. A store that is there has its own model, which --model only says the place of. An
+interrupted run is gone on with by the next one.
 
 Examples:
-  $ flatrank index notes/*.md docs.jsonl.gz --model models/all-MiniLM-L6-v2 --out notes.store
+  $ flatrank index notes/*.md docs.jsonl.gz --out notes.store
   $ flatrank search notes.store "how do I undo a commit" -k 3
   $ flatrank index docs.jsonl -m DIR --out docs.store --overlap 32
 ${filesHelp}
@@ -57,10 +59,13 @@ async function index(files: readonly string[], options: IndexCommandOptions, sig
   const report = new Report(options.verbose ?? false);
   const { out, overlap } = options;
   const split: SplitTextOptions | undefined = overlap === undefined ? (options.split ? {} : undefined) : { overlap };
+  const stored = (await isStore(out)) ? (await readManifest(out)).model : undefined;
   await using encoder = await report.load((onProgress) =>
-    SentenceTransformer.load(options.model, { onProgress, signal }),
+    stored?.source && options.model === undefined
+      ? loadModel(out, stored, { onProgress, signal })
+      : SentenceTransformer.load(options.model, { onProgress, signal }),
   );
-  if (!(await isStore(out))) {
+  if (!stored) {
     await using empty = await Retriever.create({ encoder });
     await empty.save(out, { signal });
   }

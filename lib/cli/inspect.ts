@@ -44,7 +44,7 @@ async function inspect(model: string, options: InspectCommandOptions, signal: Ab
           update(done);
         },
       },
-      'sentence-transformers',
+      'bi-encoder',
     ),
   );
   const description = await inspectModel(directory);

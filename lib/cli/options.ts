@@ -1,16 +1,25 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { boxModel } from '../model/resolve.js';
 
 /** Options of every command that reads files with a model. */
 export interface InputOptions {
-  model: string;
+  /** The one that comes with flatrank unless given. */
+  model?: string;
   text: string;
   id: string;
   verbose?: boolean;
 }
 
-/** The model directory; the environment may name it too. */
+/** The model; the environment may name it too. */
 export function modelOption(): Option {
-  return new Option('-m, --model <dir>', 'directory of the bi-encoder').env('FLATRANK_MODEL').makeOptionMandatory();
+  const help = 'bi-encoder: a directory or a name on the Hub; a small one for Korean and English comes with flatrank';
+  return new Option('-m, --model <dir>', help).env('FLATRANK_MODEL');
+}
+
+/** The cross-encoder that orders candidates anew. */
+export function rerankOption(): Option {
+  const help = `cross-encoder that orders the best candidates anew: a directory, a name on the Hub, or ${boxModel}, which comes with flatrank`;
+  return new Option('-r, --rerank <dir>', help);
 }
 
 /** Options that say how files are read. */

@@ -13,18 +13,19 @@ import { tuneCommand } from './tune.js';
 
 const examples = `
 Examples:
-  $ flatrank search "how do I undo a commit" notes/*.md --model models/all-MiniLM-L6-v2
-  $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --model DIR --rerank DIR -k 3 --json
-  $ flatrank index notes/*.md docs.jsonl.gz --model DIR --out notes.store
+  $ flatrank search "how do I undo a commit" notes/*.md
+  $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --rerank box-ko-en -k 3 --json
+  $ flatrank index notes/*.md docs.jsonl.gz --out notes.store
   $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"lang": "en"}'
   $ flatrank encode docs.jsonl --model DIR --normalize --out docs.npy
   $ flatrank evaluate data/korsts --split test --model DIR
   $ flatrank inspect sentence-transformers/all-MiniLM-L6-v2
   $ flatrank convert checkpoints/my-roberta --out models/my-roberta --int8
   $ flatrank train sts data/korsts --model DIR --out tuned --epochs 4
-  $ flatrank tune faq.jsonl --model DIR --out tuned
+  $ flatrank tune faq.jsonl --out tuned
 
-A model is a Hugging Face directory with tokenizer.json, and model.safetensors or onnx/model.onnx. 'flatrank COMMAND --help' tells more.`;
+A model is a Hugging Face directory with tokenizer.json, and model.safetensors or onnx/model.onnx, or the name of one on the Hub.
+Where none is given it is box-ko-en, which comes with flatrank: small, for Korean and English. 'flatrank COMMAND --help' tells more.`;
 
 const commands = [
   searchCommand,

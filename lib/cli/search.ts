@@ -13,12 +13,12 @@ import {
   parseCount,
   parseFinite,
   parseJson,
+  rerankOption,
   verboseOption,
 } from './options.js';
 import { Report } from './report.js';
 
-interface SearchCommandOptions extends Omit<InputOptions, 'model'> {
-  model?: string;
+interface SearchCommandOptions extends InputOptions {
   rerank?: string;
   k: number;
   biK: number;
@@ -38,7 +38,7 @@ conditions are eq, ne, in, gt, gte, lt, lte, exists.
 
 Examples:
   $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"path": "notes/git.md"}'
-  $ flatrank search "how do I undo a commit" notes/*.md -m models/all-MiniLM-L6-v2
+  $ flatrank search "how do I undo a commit" notes/*.md --rerank box-ko-en
   $ flatrank search "no documents in a pipe" docs.jsonl.gz -m DIR --rerank CROSS_ENCODER_DIR -k 3
   $ flatrank search "error codes" data.csv --text body --id key -m DIR --json | jq '.hits[0].id'
 ${filesHelp}
@@ -51,8 +51,8 @@ export function searchCommand(signal: AbortSignal): Command {
     .description('Find the documents of a store, or of files, that answer a question, best first.')
     .argument('<first>', 'a store, or what to look for')
     .argument('<rest...>', 'what to look for, or files to look in')
-    .addOption(modelOption().makeOptionMandatory(false))
-    .option('-r, --rerank <dir>', 'directory of a cross-encoder that orders the best candidates anew')
+    .addOption(modelOption())
+    .addOption(rerankOption())
     .option('-k <n>', 'how many hits', parseCount, 10)
     .option('--bi-k <n>', 'how many candidates the cross-encoder reads', parseCount, 30)
     .option('--blend <weight>', "weight of the bi-encoder's score beside the cross-encoder's", parseFinite, 0)
@@ -63,8 +63,6 @@ export function searchCommand(signal: AbortSignal): Command {
     const checked = options as SearchCommandOptions;
     const store = await isStore(first);
     if (store && rest.length > 1) command.error(`error: one question is expected behind the store ${first}`);
-    if (!store && checked.model === undefined)
-      command.error(`error: option '-m, --model <dir>' is required to search files, and ${first} is no store`);
     const report = new Report(checked.verbose ?? false);
     const context = { options: checked, report, signal };
     await (store ? searchStore(first, rest[0]!, context) : searchFiles(rest, first, context));
@@ -97,7 +95,7 @@ async function searchStore(store: string, question: string, context: Context): P
 async function searchFiles(files: readonly string[], question: string, context: Context): Promise<void> {
   const { options, report, signal } = context;
   await using encoder = await report.load((onProgress) =>
-    SentenceTransformer.load(options.model!, { onProgress, signal }),
+    SentenceTransformer.load(options.model, { onProgress, signal }),
   );
   await using crossEncoder = await loadCrossEncoder(context);
   await using retriever = await Retriever.create({ encoder, ...(crossEncoder ? { crossEncoder } : {}) });

@@ -35,7 +35,7 @@ import { Report } from './report.js';
 import { evaluatorOf, loadTrainData, type Recipe, type TrainDataOptions } from './train-data.js';
 
 interface TrainCommandOptions extends TrainDataOptions {
-  model: string;
+  model?: string;
   out: string;
   loss?: string;
   scale: number;
@@ -214,7 +214,7 @@ async function openCrossEncoder(o: TrainCommandOptions, watch: LoadOptions): Pro
     return await CrossEncoder.load(o.model, options);
   } catch (error) {
     if (!(error instanceof FlatrankError) || error.code !== 'ERR_UNSUPPORTED') throw error;
-    return CrossEncoder.fromEncoder(o.model, { ...options, numLabels: o.numLabels, seed: o.seed });
+    return CrossEncoder.fromEncoder(o.model!, { ...options, numLabels: o.numLabels, seed: o.seed });
   }
 }
 

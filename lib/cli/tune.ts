@@ -16,7 +16,7 @@ import {
 import { Report } from './report.js';
 
 interface TuneCommandOptions {
-  model: string;
+  model?: string;
   out: string;
   cross?: string;
   dataset?: TuneDataset;
@@ -59,6 +59,7 @@ PAIRS is a file with a question and a context in each record (.jsonl .csv .tsv .
 'flatrank search' reads, and report.html, report.md and report.json. An interrupted run is gone on with by the next one.
 
 Examples:
+  $ flatrank tune faq.jsonl --out tuned
   $ flatrank tune faq.jsonl --model models/all-MiniLM-L6-v2 --out tuned
   $ flatrank tune faq.jsonl -m DIR --out tuned --dry-run
   $ flatrank tune KorQuAD_v1.0_dev.json --dataset korquad -m DIR --cross DIR --sts klue_sts_train.csv --out tuned
@@ -72,7 +73,7 @@ export function tuneCommand(signal: AbortSignal): Command {
     .argument('<pairs>', 'a file, a directory, or the id of a dataset on the Hugging Face Hub')
     .addOption(modelOption())
     .requiredOption('-o, --out <dir>', 'directory for models, store and reports')
-    .option('--cross <dir>', "body of the cross-encoder; the tuned bi-encoder's unless given")
+    .option('--cross <dir>', "cross-encoder, or a body for one; without --model box-ko-en, else the tuned bi-encoder's")
     .addOption(new Option('--dataset <name>', 'what the data is, where it is no file of pairs').choices(tuneDatasets))
     .option('--split <name>', 'which part of the data is read')
     .option('--test-split <name>', 'which part the test questions come from, if another')

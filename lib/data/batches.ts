@@ -1,6 +1,5 @@
 import { checkArray, checkInteger, invalidArgument } from '../errors.js';
 import { Generator } from '../random/index.js';
-import type { InputExample } from './examples.js';
 
 /** Which random order is meant: the same seed and epoch give the same one. */
 export interface EpochOptions {
@@ -22,7 +21,7 @@ export function shuffled<T>(examples: readonly T[], { seed = 0, epoch = 0 }: Epo
  * are shuffled and begin anew, so that some may come twice and others not at all.
  * @throws FlatrankError `ERR_INVALID_ARGUMENT` where so few texts differ that a batch cannot be filled
  */
-export function* batchesWithoutDuplicates<E extends InputExample>(
+export function* batchesWithoutDuplicates<E extends { readonly texts: readonly string[] }>(
   examples: readonly E[],
   batchSize: number,
   { seed = 0, epoch = 0 }: EpochOptions = {},

@@ -20,7 +20,7 @@ import {
 } from './options.js';
 import { resolvePrompt } from './prompts.js';
 import { disown, own, reload } from './reload.js';
-import { modelDirectory } from './resolve.js';
+import { boxModel, modelDirectory } from './resolve.js';
 import type { CrossEncoderInfo, ModelSpec, PredictJobOptions } from './servant.js';
 
 const workerEntry = new URL('./worker-main.js', import.meta.url);
@@ -80,12 +80,13 @@ export class CrossEncoder {
   }
 
   /**
-   * Loads a Hugging Face directory of a sequence classification model: a checkpoint (`model.safetensors`) of a known
+   * Loads the model that comes with flatrank ('box-ko-en', which ranks Korean and English texts) where none is named. Else a
+   * Hugging Face directory of a sequence classification model: a checkpoint (`model.safetensors`) of a known
    * architecture, else `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'), of which what is not
    * cached is downloaded.
    * @throws FlatrankError as `SentenceTransformer.load`; `ERR_UNSUPPORTED` also where the model gives no class scores
    */
-  static load(dirOrHubId: string, o: CrossEncoderOptions = {}): Promise<CrossEncoder> {
+  static load(dirOrHubId: string = boxModel, o: CrossEncoderOptions = {}): Promise<CrossEncoder> {
     return CrossEncoder.#open(dirOrHubId, o, { type: 'directory' });
   }
 
@@ -128,7 +129,7 @@ export class CrossEncoder {
       pooling: undefined,
       weights,
     };
-    const spec = { ...asked, directory: await modelDirectory(asked.directory, o) };
+    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'cross-encoder') };
     const worker = await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
     return new CrossEncoder(worker);

@@ -1,6 +1,7 @@
-/** From what a user names to a directory: a directory that is there, else a model of the Hub. */
+/** From what a user names to a directory: a directory that is there, the model in the package, or a model of the Hub. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { isKnownModelType } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
@@ -8,6 +9,15 @@ import { HubSnapshot, isHubId, type DownloadProgress } from '../hub/index.js';
 import { notify, type OnProgress } from '../runtime/progress.js';
 import { encoderConfig, modulesConfig, transformerConfigNames } from './configs.js';
 import { isDirectory, readJsonIfAny } from './json-file.js';
+
+/**
+ * The name of the bi-encoder and of the cross-encoder for Korean and English that come with the package: what is loaded
+ * where no model is named.
+ */
+export const boxModel = 'box-ko-en';
+
+/** What is looked for under a name. */
+export type ModelKind = 'bi-encoder' | 'cross-encoder';
 
 /** What finding a model takes. */
 export interface ResolveOptions {
@@ -30,12 +40,13 @@ const configurations = new Set([
 
 /**
  * The directory of the model `dirOrHubId`; what a model of the Hub needs and the cache has not is downloaded.
- * @param owner whose models a name without an owner means first ('all-MiniLM-L6-v2'), as in sentence-transformers
+ * @param kind a bi-encoder's name without an owner ('all-MiniLM-L6-v2') means a model of sentence-transformers first, as there
  * @throws FlatrankError `ERR_NOT_FOUND` where there is neither a directory nor a model of that name, `ERR_HUB`
  */
-export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, owner?: string): Promise<string> {
+export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, kind: ModelKind): Promise<string> {
+  if (dirOrHubId === boxModel) return fileURLToPath(new URL(`../../models/${boxModel}/${kind}`, import.meta.url));
   if ((await isDirectory(dirOrHubId)) || !isHubId(dirOrHubId)) return dirOrHubId; // the reader says what is missing
-  const snapshot = await openModel(dirOrHubId, o, owner);
+  const snapshot = await openModel(dirOrHubId, o, kind === 'bi-encoder' ? 'sentence-transformers' : undefined);
   await snapshot.fetch(snapshot.paths.filter((path) => path === 'modules.json'));
   const folders = await moduleFolders(snapshot);
   const files = neededFiles(snapshot.paths, folders, await isKnownArchitecture(snapshot, folders[0]!));

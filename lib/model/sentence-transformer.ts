@@ -24,7 +24,7 @@ import {
 } from './options.js';
 import { resolvePrompt } from './prompts.js';
 import { disown, own, reload } from './reload.js';
-import { modelDirectory } from './resolve.js';
+import { boxModel, modelDirectory } from './resolve.js';
 import type { EncodeJobOptions, ModelSpec, SentenceTransformerInfo } from './servant.js';
 import { similarityMatrix, type SimilarityFunction } from './similarity.js';
 
@@ -52,7 +52,7 @@ export interface SentenceTransformerInitializeOptions extends InitializeOptions 
 
 /** Where a model was loaded from, and how: what `SentenceTransformer.load` needs to load it again. */
 export interface ModelSource {
-  /** The absolute path of its directory, or its id on the Hub. */
+  /** The absolute path of its directory, its id on the Hub, or the name of the one that comes with the package. */
   readonly model: string;
   /** The commit, of a model of the Hub. */
   readonly revision?: string;
@@ -95,13 +95,14 @@ export class SentenceTransformer {
   }
 
   /**
-   * Loads a Hugging Face model directory: a checkpoint (`model.safetensors`) of a known architecture, else
+   * Loads the model that comes with flatrank ('box-ko-en', for Korean and English) where none is named. Else a Hugging Face
+   * model directory: a checkpoint (`model.safetensors`) of a known architecture, else
    * `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'; a name alone means
    * `sentence-transformers/name` first), of which what is not cached is downloaded.
    * @throws FlatrankError `ERR_NOT_FOUND` where the directory, the model or a file is missing, `ERR_HUB` where the Hub fails, `ERR_BAD_FILE` where one is damaged,
    *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
    */
-  static async load(dirOrHubId: string, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
+  static async load(dirOrHubId: string = boxModel, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
     const asked: ModelSpec = {
       kind: 'sentence-transformer',
       ...checkLoad(dirOrHubId, o),
@@ -109,15 +110,14 @@ export class SentenceTransformer {
       pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
       weights: { type: 'directory' },
     };
-    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'sentence-transformers') };
+    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'bi-encoder') };
     const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
     notify(o.onProgress, { done: 1, total: 1 });
     const { pooling, maxSeqLength, directory } = spec;
     const source: ModelSource = {
+      model: directory === dirOrHubId ? resolve(directory) : dirOrHubId,
       // A snapshot of the Hub lies in a folder that is named for its commit.
-      ...(directory === dirOrHubId
-        ? { model: resolve(directory) }
-        : { model: dirOrHubId, revision: basename(directory) }),
+      ...(directory === dirOrHubId || dirOrHubId === boxModel ? {} : { revision: basename(directory) }),
       precision: o.precision ?? 'float32',
       ...(pooling === undefined ? {} : { pooling }),
       ...(maxSeqLength === undefined ? {} : { maxSeqLength }),

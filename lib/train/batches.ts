@@ -1,11 +1,12 @@
 /** The batches of an epoch, as tokens. */
-import { batchesWithoutDuplicates, shuffled, type InputExample } from '../data/index.js';
+import { batchesWithoutDuplicates, shuffled } from '../data/index.js';
 import { invalidArgument } from '../errors.js';
 import type { Batch } from './engine.js';
+import type { TrainingExample } from './examples.js';
 import { hasInBatchNegatives, needsLabel, type Loss } from './losses.js';
 import type { TextTokens } from './token-stream.js';
 
-interface NumberedExample extends InputExample {
+interface NumberedExample extends TrainingExample {
   readonly index: number;
 }
 
@@ -28,7 +29,7 @@ export class ObjectiveData {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` where there are too few examples for a batch of negatives */
   constructor(
-    examples: readonly InputExample[],
+    examples: readonly TrainingExample[],
     loss: Loss,
     tokenize: (texts: readonly string[]) => TextTokens[],
     o: BatchOptions,

@@ -6,6 +6,7 @@ import type { Dim, Graph } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
 import { native } from '../native.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from '../runtime/onnxruntime.js';
+import type { Label } from './examples.js';
 import { lossFeeds } from './loss-graph.js';
 import type { Loss, SentenceLoss } from './losses.js';
 import type { TrainedParameter } from './optimizer.js';
@@ -22,7 +23,7 @@ export interface Batch {
   /** Inputs of an example: its texts for a sentence model, 1 for a cross-encoder, whose pairs are one input. */
   readonly columns: number;
   /** One an example, or none where the loss asks for none. */
-  readonly labels: readonly number[];
+  readonly labels: readonly Label[];
   /** Names the batch: what dropout masks are drawn by, besides the seed. */
   readonly step: number;
 }

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { InputExample } from '../data/index.js';
 import { FlatrankError, invalidArgument } from '../errors.js';
 import { primaryScore, type Metrics } from '../evaluate/index.js';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
@@ -12,13 +11,14 @@ import { notify } from '../runtime/progress.js';
 import { fromWireError } from '../runtime/protocol.js';
 import { threadBudget } from '../runtime/threads.js';
 import { copyModelFiles } from './checkpoint.js';
+import { trainingExample, type TrainingExample } from './examples.js';
 import { planOf, type FitEvaluation, type FitOptions, type FitReport, type Trainable } from './options.js';
 import type { TrainingReply, TrainingRequest, TrainingSpec } from './protocol.js';
 
 const workerEntry = new URL('./worker-main.js', import.meta.url);
 
-/** Examples go to the thread in slices of about this many characters, so that neither side stops for long. */
-const sliceChars = 1_000_000;
+/** Examples go to the thread in slices of about this many characters and bytes, so that neither side stops for long. */
+const sliceSize = 1_000_000;
 
 /**
  * Trains `model` on the examples of its objectives. It runs in a thread of its own; the event loop stays free, and the model
@@ -173,14 +173,15 @@ class Run<M extends Trainable> {
 
   async #sendExamples(post: (request: TrainingRequest) => void): Promise<void> {
     for (const [objective, { examples }] of this.#o.objectives.entries()) {
-      let slice: InputExample[] = [];
-      let chars = 0;
-      for (const { texts, label } of examples) {
-        slice.push({ texts: [...texts], ...(label === undefined ? {} : { label }) });
-        for (const text of texts) chars += text.length;
-        if (chars < sliceChars) continue;
+      let slice: TrainingExample[] = [];
+      let size = 0;
+      for (const example of examples.map(trainingExample)) {
+        slice.push(example);
+        for (const text of example.texts) size += text.length;
+        if (typeof example.label === 'object') size += example.label.byteLength;
+        if (size < sliceSize) continue;
         post({ type: 'examples', objective, examples: slice });
-        [slice, chars] = [[], 0];
+        [slice, size] = [[], 0];
         await new Promise((resolve) => setImmediate(resolve));
       }
       post({ type: 'examples', objective, examples: slice });

@@ -1,5 +1,6 @@
 /** Training of both kinds of model. */
 export { fit } from './fit.js';
+export type { EmbeddingExample } from './examples.js';
 export { mineHardNegatives, type HardNegativesOptions } from './hard-negatives.js';
 export {
   BinaryCrossEntropyLoss,
@@ -8,6 +9,7 @@ export {
   CosineSimilarityLoss,
   CrossEntropyLoss,
   MatryoshkaLoss,
+  MSELoss,
   MultipleNegativesRankingLoss,
   TripletLoss,
 } from './losses.js';

@@ -2,11 +2,13 @@
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import * as t from '../graph/training-ops.js';
+import type { Label } from './examples.js';
 import type {
   CrossEncoderLoss,
   EmbeddingLoss,
-  MatryoshkaLoss,
+  MSELoss,
   MultipleNegativesRankingLoss,
+  SentenceLoss,
   TripletLoss,
 } from './losses.js';
 
@@ -40,7 +42,7 @@ class LossInputs {
     this.#graph = graph;
   }
 
-  /** (n, 1) labels, or (n, classes) ones where an example's class is. */
+  /** (n, 1) scores, (n, classes) ones where an example's class is, or (n, dimension) embeddings. */
   labels(cols: number): Value {
     return (this.#labels ??= this.#graph.input('labels', 'float32', ['examples', cols]));
   }
@@ -61,14 +63,26 @@ class LossInputs {
 const scalar = (g: Graph, x: Value): Value => op.reshape(g, x, g.constant(new BigInt64Array(0)), []);
 
 /** The loss of embeddings. @param columns (n, dimension) each: anchors, positives, … */
-export function embeddingLoss(g: Graph, loss: EmbeddingLoss | MatryoshkaLoss, columns: readonly Value[]): Value {
+export function embeddingLoss(g: Graph, loss: SentenceLoss | MSELoss, columns: readonly Value[]): Value {
   const inputs = new LossInputs(g);
+  if (loss.type === 'MSELoss') return squaredError(g, columns, inputs);
   if (loss.type !== 'MatryoshkaLoss') return plainLoss(g, loss, columns, inputs);
   const terms = loss.dimensions.map((dimension, i) => {
     const cut = columns.map((column) => unit(g, firstValues(g, column, dimension)));
     return scaled(g, plainLoss(g, loss.loss, cut, inputs), loss.weights[i]!);
   });
   return terms.reduce((a, b) => op.add(g, a, b));
+}
+
+/** The mean over columns, examples and values. */
+function squaredError(g: Graph, columns: readonly Value[], inputs: LossInputs): Value {
+  const dimension = columns[0]!.shape[1] as number;
+  const sums = columns.map((column) => {
+    const difference = op.sub(g, column, inputs.labels(dimension));
+    return keptSum(g, op.mul(g, difference, difference));
+  });
+  const sum = sums.reduce((a, b) => op.add(g, a, b));
+  return inputs.mean(scaled(g, sum, 1 / (columns.length * dimension)));
 }
 
 function firstValues(g: Graph, x: Value, count: number): Value {
@@ -140,16 +154,22 @@ export function scoreLoss(g: Graph, loss: CrossEncoderLoss, logits: Value): Valu
 
 /** Values for the inputs that the losses above ask for. @param labels one an example @param classes of a cross-encoder */
 export function lossFeeds(
-  labels: readonly number[],
+  labels: readonly Label[],
   count: number,
   classes: number,
 ): Record<string, { data: Float32Array; shape: number[] }> {
-  const columns = Math.max(classes, 1);
+  const [first] = labels;
+  const columns = typeof first === 'object' ? first.length : Math.max(classes, 1);
   const values = new Float32Array(count * columns);
-  labels.forEach((label, i) => (columns === 1 ? (values[i] = label) : (values[i * columns + label] = 1)));
-  const order = new Float32Array(labels.length > 0 ? count * count : 0).fill(excluded);
-  labels.forEach((lower, i) => {
-    labels.forEach((higher, j) => {
+  labels.forEach((label, i) => {
+    if (typeof label === 'object') values.set(label, i * columns);
+    else if (columns === 1) values[i] = label;
+    else values[i * columns + label] = 1;
+  });
+  const scores = labels.filter((label) => typeof label === 'number');
+  const order = new Float32Array(scores.length > 0 ? count * count : 0).fill(excluded);
+  scores.forEach((lower, i) => {
+    scores.forEach((higher, j) => {
       if (lower < higher) order[i * count + j] = 0;
     });
   });

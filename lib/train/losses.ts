@@ -130,6 +130,16 @@ export class MatryoshkaLoss {
 }
 
 /**
+ * Mean squared difference between the embedding of each of an example's texts and the example's label, an embedding of the
+ * same length. A student learns a teacher's embeddings by it, and with translations beside the texts also in languages that the
+ * teacher does not know (Reimers and Gurevych 2020, https://arxiv.org/abs/2004.09813). Examples: one text or more, and the
+ * embedding that all of them are to have.
+ */
+export class MSELoss {
+  readonly type = 'MSELoss';
+}
+
+/**
  * Binary cross-entropy of a cross-encoder's logit, for a model of one label. Examples: two texts and a label (0 … 1).
  * `posWeight` is how much positives count.
  */
@@ -147,13 +157,13 @@ export class CrossEntropyLoss {
   readonly type = 'CrossEntropyLoss';
 }
 
-/** Losses of a {@link SentenceTransformer}. */
+/** Losses of a {@link SentenceTransformer} whose examples have a number for a label, or none. */
 export type SentenceLoss = EmbeddingLoss | MatryoshkaLoss;
 
 /** Losses of a {@link CrossEncoder}. */
 export type CrossEncoderLoss = BinaryCrossEntropyLoss | CrossEntropyLoss;
 
-export type Loss = SentenceLoss | CrossEncoderLoss;
+export type Loss = SentenceLoss | MSELoss | CrossEncoderLoss;
 
 const sentenceLosses = new Set<Loss['type']>([
   'CosineSimilarityLoss',
@@ -162,10 +172,11 @@ const sentenceLosses = new Set<Loss['type']>([
   'CoSENTLoss',
   'TripletLoss',
   'MatryoshkaLoss',
+  'MSELoss',
 ]);
 
 /** Whether `loss` is one of embeddings. */
-export const isSentenceLoss = (loss: Loss): loss is SentenceLoss => sentenceLosses.has(loss.type);
+export const isSentenceLoss = (loss: Loss): loss is SentenceLoss | MSELoss => sentenceLosses.has(loss.type);
 
 /** Whether examples need a label. */
 export function needsLabel(loss: Loss): boolean {
@@ -177,6 +188,7 @@ export function needsLabel(loss: Loss): boolean {
 export function textsOf(loss: Loss): readonly [least: number, most: number] {
   if (loss.type === 'MatryoshkaLoss') return textsOf(loss.loss);
   if (loss.type === 'TripletLoss') return [3, 3];
+  if (loss.type === 'MSELoss') return [1, Infinity];
   return loss.type === 'MultipleNegativesRankingLoss' || loss.type === 'CachedMultipleNegativesRankingLoss'
     ? [2, Infinity]
     : [2, 2];

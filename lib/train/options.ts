@@ -4,6 +4,7 @@ import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, inva
 import type { Evaluates, Metrics } from '../evaluate/index.js';
 import { CrossEncoder, type SentenceTransformer } from '../model/index.js';
 import { checkCallback } from '../runtime/progress.js';
+import type { EmbeddingExample } from './examples.js';
 import {
   BinaryCrossEntropyLoss,
   CrossEntropyLoss,
@@ -12,6 +13,7 @@ import {
   textsOf,
   type CrossEncoderLoss,
   type Loss,
+  type MSELoss,
   type SentenceLoss,
 } from './losses.js';
 import { schedules, type Schedule } from './schedule.js';
@@ -20,14 +22,16 @@ import { schedules, type Schedule } from './schedule.js';
 export type Trainable = SentenceTransformer | CrossEncoder;
 
 /** Examples and the loss that is to fall on them. */
-export interface Objective<M extends Trainable = Trainable> {
-  readonly examples: readonly InputExample[];
-  /**
-   * A cross-encoder has {@link BinaryCrossEntropyLoss} for one label and {@link CrossEntropyLoss} for more unless given; a
-   * sentence model needs one.
-   */
-  readonly loss?: (M extends CrossEncoder ? CrossEncoderLoss : SentenceLoss) | undefined;
-}
+export type Objective<M extends Trainable = Trainable> =
+  | {
+      readonly examples: readonly InputExample[];
+      /**
+       * A cross-encoder has {@link BinaryCrossEntropyLoss} for one label and {@link CrossEntropyLoss} for more unless given; a
+       * sentence model needs one.
+       */
+      readonly loss?: (M extends CrossEncoder ? CrossEncoderLoss : SentenceLoss) | undefined;
+    }
+  | (M extends CrossEncoder ? never : { readonly examples: readonly EmbeddingExample[]; readonly loss: MSELoss });
 
 /** How far training is. */
 export interface FitProgress {
@@ -258,8 +262,8 @@ function checkObjective(model: Trainable, objective: Objective, name: string): L
     throw invalidArgument(`${name}.examples`, 'an array of at least one example', examples);
   const loss = lossOf(model, objective.loss, name);
   checkDimensions(model, loss, name);
-  for (const [i, example] of (examples as readonly InputExample[]).entries())
-    checkExample(example, loss, `${name}.examples[${i}]`, (examples as readonly InputExample[])[0]!, model);
+  for (const [i, example] of (examples as readonly Example[]).entries())
+    checkExample(example, loss, `${name}.examples[${i}]`, (examples as readonly Example[])[0]!, model);
   return loss;
 }
 
@@ -282,8 +286,10 @@ function checkDimensions(model: Trainable, loss: Loss, name: string): void {
     throw invalidArgument(`${name}.loss.dimensions`, `at most the model's ${model.dimension}`, most);
 }
 
-function checkExample(example: InputExample, loss: Loss, name: string, first: InputExample, model: Trainable): void {
-  const { texts, label } = (example ?? {}) as Partial<InputExample>;
+type Example = InputExample | EmbeddingExample;
+
+function checkExample(example: Example, loss: Loss, name: string, first: Example, model: Trainable): void {
+  const { texts, label } = (example ?? {}) as Partial<Example>;
   const [least, most] = textsOf(loss);
   const count = Array.isArray(texts) && texts.every((text) => typeof text === 'string') ? texts.length : -1;
   if (count < least || count > most || count !== first.texts.length) {
@@ -295,6 +301,10 @@ function checkExample(example: InputExample, loss: Loss, name: string, first: In
     );
   }
   if (!needsLabel(loss)) return;
+  if (loss.type === 'MSELoss') {
+    checkEmbedding(`${name}.label`, label, (model as SentenceTransformer).dimension);
+    return;
+  }
   if (typeof label !== 'number' || !Number.isFinite(label)) throw invalidArgument(`${name}.label`, 'a number', label);
   if (loss.type !== 'CrossEntropyLoss') return;
   const classes = (model as CrossEncoder).numLabels;
@@ -303,4 +313,12 @@ function checkExample(example: InputExample, loss: Loss, name: string, first: In
       'ERR_INVALID_ARGUMENT',
       `Expected \`${name}.label\` to be a class from 0 to ${classes - 1} but received ${label}`,
     );
+}
+
+function checkEmbedding(name: string, label: unknown, dimension: number): void {
+  const values: readonly unknown[] = label instanceof Float32Array || Array.isArray(label) ? (label as unknown[]) : [];
+  if (values.length !== dimension)
+    throw invalidArgument(name, `an embedding of the model's ${dimension} values`, label);
+  for (let i = 0; i < dimension; i++)
+    if (!Number.isFinite(values[i])) throw invalidArgument(`${name}[${i}]`, 'a finite number', values[i]);
 }

@@ -1,7 +1,7 @@
 /** What {@link fit} and its training thread say to each other. Everything here survives a structured clone. */
-import type { InputExample } from '../data/index.js';
 import type { Metrics } from '../evaluate/index.js';
 import type { WireError } from '../runtime/protocol.js';
+import type { TrainingExample } from './examples.js';
 import type { FitProgress, FitReport, TrainingPlan } from './options.js';
 
 /** What a training thread is started with. */
@@ -17,7 +17,7 @@ export interface TrainingSpec {
 
 /** To the thread. Examples come in slices, objective after objective. */
 export type TrainingRequest =
-  | { readonly type: 'examples'; readonly objective: number; readonly examples: readonly InputExample[] }
+  | { readonly type: 'examples'; readonly objective: number; readonly examples: readonly TrainingExample[] }
   | { readonly type: 'start' }
   | { readonly type: 'stop' }
   /** Answers 'evaluate' and 'best'. */

@@ -1,11 +1,11 @@
 /** The training loop: batches, steps, evaluations, checkpoints. For the training thread. */
 import { createHash } from 'node:crypto';
-import type { InputExample } from '../data/index.js';
 import { FlatrankError } from '../errors.js';
 import type { Metrics } from '../evaluate/index.js';
 import { ObjectiveData } from './batches.js';
 import { lastCheckpoint, readCheckpoint, writeCheckpoint, type TrainingState } from './checkpoint.js';
 import { Engine } from './engine.js';
+import type { TrainingExample } from './examples.js';
 import { TrainingLog } from './log.js';
 import { Optimizer } from './optimizer.js';
 import type { FitEvaluation, FitProgress, FitReport, TrainingPlan } from './options.js';
@@ -28,7 +28,7 @@ export interface TrainerOptions {
   readonly trainee: Trainee;
   readonly plan: TrainingPlan;
   /** Of each objective. */
-  readonly examples: readonly (readonly InputExample[])[];
+  readonly examples: readonly (readonly TrainingExample[])[];
   readonly threads: number;
   /** Directory with the model's other files, for checkpoints. */
   readonly modelFiles: string;
@@ -264,9 +264,14 @@ class Trainer {
 }
 
 /** What must be the same for a run to go on from another's checkpoint. */
-function runOf(plan: TrainingPlan, examples: readonly (readonly InputExample[])[]): TrainingState['run'] {
+function runOf(plan: TrainingPlan, examples: readonly (readonly TrainingExample[])[]): TrainingState['run'] {
   const hash = createHash('sha256');
-  for (const list of examples) for (const { texts, label } of list) hash.update(JSON.stringify([texts, label ?? null]));
+  for (const list of examples)
+    for (const { texts, label = null } of list) {
+      const embedding = typeof label === 'object' ? label : null;
+      hash.update(JSON.stringify([texts, embedding ? 'embedding' : label]));
+      if (embedding) hash.update(embedding);
+    }
   const { epochs, batchSize, warmupSteps, schedule, learningRate, weightDecay, beta1, beta2, epsilon } = plan;
   const { maxSteps, maxGradNorm, gradientAccumulationSteps, dropout, shuffle, seed } = plan;
   return {

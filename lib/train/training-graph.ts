@@ -8,7 +8,7 @@ import * as op from '../graph/ops.js';
 import * as t from '../graph/training-ops.js';
 import type { PoolingMode } from '../native.js';
 import { embeddingLoss, scoreLoss, unit } from './loss-graph.js';
-import type { CrossEncoderLoss, EmbeddingLoss, MatryoshkaLoss } from './losses.js';
+import type { CrossEncoderLoss, MSELoss, SentenceLoss } from './losses.js';
 
 /** From token vectors to embeddings. */
 export interface EmbeddingHead {
@@ -30,7 +30,7 @@ export type Head = EmbeddingHead | ScoreHead;
  * `embedding_gradient`, an input, by which a batch can be done in parts.
  */
 export type Goal =
-  | { readonly type: 'loss'; readonly loss: EmbeddingLoss | MatryoshkaLoss; readonly columns: number }
+  | { readonly type: 'loss'; readonly loss: SentenceLoss | MSELoss; readonly columns: number }
   | { readonly type: 'loss'; readonly loss: CrossEncoderLoss; readonly columns: 1 }
   | { readonly type: 'embed' }
   | { readonly type: 'backward' };
@@ -115,7 +115,7 @@ export function trainingGraph(o: TrainingGraphOptions): TrainingGraph {
 }
 
 /** The graph of a loss alone, over embeddings that are computed elsewhere: their gradients come out. */
-export function lossGraph(loss: EmbeddingLoss | MatryoshkaLoss, columns: number, dimension: number): Graph {
+export function lossGraph(loss: SentenceLoss | MSELoss, columns: number, dimension: number): Graph {
   const graph = new Graph();
   const input = graph.input('embeddings', 'float32', ['B', dimension]);
   const value = embeddingLoss(graph, loss, t.splitEqually(graph, input, columns, 'examples'));

@@ -1,7 +1,7 @@
 /** The module that a training thread runs. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import type { InputExample } from '../data/index.js';
 import { toWireError } from '../runtime/protocol.js';
+import type { TrainingExample } from './examples.js';
 import type { TrainingReply, TrainingRequest, TrainingSpec } from './protocol.js';
 import { Trainee } from './trainee.js';
 import { train, type TrainerHost } from './trainer.js';
@@ -12,7 +12,7 @@ async function work(port: MessagePort, spec: TrainingSpec): Promise<void> {
   const reply = (message: TrainingReply): void => {
     port.postMessage(message);
   };
-  const examples: InputExample[][] = spec.plan.losses.map(() => []);
+  const examples: TrainingExample[][] = spec.plan.losses.map(() => []);
   let stopped = false;
   let answer: ((request: TrainingRequest) => void) | undefined;
   const started = new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 /** The models of the road, opened where they are needed. */
 import { readFile } from 'node:fs/promises';
 import { FlatrankError } from '../errors.js';
-import { CrossEncoder, SentenceTransformer, type EncoderConfig } from '../model/index.js';
+import { CrossEncoder, SentenceTransformer, type EncoderConfig, type FromEncoderOptions } from '../model/index.js';
 import type { ModelStart, RandomStart } from './types.js';
 
 /** Runs `use` with a model, which goes then. */
@@ -24,7 +24,7 @@ export async function openEncoder(
   return SentenceTransformer.initialize(await configOf(start), start.tokenizer, { ...options, seed: start.seed });
 }
 
-/** A cross-encoder with a new head: on a body, or of random weights altogether. */
+/** A cross-encoder: with its own head where it has one of one label, else with a new one; or of random weights altogether. */
 export async function openCrossEncoder(
   start: ModelStart,
   maxLength: number | null,
@@ -32,8 +32,19 @@ export async function openCrossEncoder(
   signal: AbortSignal | undefined,
 ): Promise<CrossEncoder> {
   const options = { signal, maxLength: maxLength ?? undefined, numLabels: 1 };
-  if (typeof start === 'string') return CrossEncoder.fromEncoder(start, { ...options, seed });
+  if (typeof start === 'string') return withHead(start, { ...options, seed });
   return CrossEncoder.initialize(await configOf(start), start.tokenizer, { ...options, seed: start.seed });
+}
+
+async function withHead(start: string, options: FromEncoderOptions): Promise<CrossEncoder> {
+  try {
+    const model = await CrossEncoder.load(start, options);
+    if (model.numLabels === 1) return model;
+    await model.dispose();
+  } catch (error) {
+    if (!(error instanceof FlatrankError) || error.code !== 'ERR_UNSUPPORTED') throw error;
+  }
+  return CrossEncoder.fromEncoder(start, options);
 }
 
 async function configOf({ config }: RandomStart): Promise<EncoderConfig> {

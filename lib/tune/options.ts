@@ -1,5 +1,6 @@
 /** Options of the road: their defaults and their checks. */
 import { checkInteger, checkOneOf, checkSignal, checkString, invalidArgument } from '../errors.js';
+import { boxModel } from '../model/resolve.js';
 import type { RetrieverMetric } from '../retriever/index.js';
 import { checkCallback } from '../runtime/progress.js';
 import { tuneDatasets, type ModelStart, type TuneOptions, type TuneTraining } from './types.js';
@@ -42,7 +43,7 @@ export interface TunePlan {
  * @throws FlatrankError `ERR_INVALID_ARGUMENT` that names the option
  */
 export function planOf(o: TuneOptions): TunePlan {
-  if (typeof o !== 'object' || o === null) throw invalidArgument('options', 'an object with data, model and out', o);
+  if (typeof o !== 'object' || o === null) throw invalidArgument('options', 'an object with data and out', o);
   checkSignal(o.signal);
   checkCallback('onProgress', o.onProgress);
   checkOneOf('dataset', o.dataset ?? 'pairs', tuneDatasets);
@@ -50,9 +51,10 @@ export function planOf(o: TuneOptions): TunePlan {
   const seed = checkInteger('seed', o.seed ?? 42, 0);
   const crossK = checkInteger('crossK', o.crossK ?? 10);
   const { scale } = o.biEncoder ?? {};
-  const { body, maxLength, hardNegatives } = o.crossEncoder ?? {};
+  const model = checkStart('model', o.model ?? boxModel, seed);
+  const { body = model === boxModel ? boxModel : undefined, maxLength, hardNegatives } = o.crossEncoder ?? {};
   return {
-    model: checkStart('model', o.model, seed),
+    model,
     testSize: positive('testSize', o.testSize ?? 0.2),
     validationSize: o.validationSize === undefined ? null : positive('validationSize', o.validationSize),
     splitBy: checkOneOf('splitBy', o.splitBy ?? 'question', ['question', 'context']),

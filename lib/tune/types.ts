@@ -59,8 +59,8 @@ export interface TuneOptions {
   /** Which part of a dataset is read ('train' of BEIR unless given), and which one the test rows come from, if another. */
   readonly split?: string | undefined;
   readonly testSplit?: string | undefined;
-  /** The bi-encoder to start from. */
-  readonly model: ModelStart;
+  /** The bi-encoder to start from; the one that comes with flatrank unless given. */
+  readonly model?: ModelStart | undefined;
   /** Directory for models, store and reports; a run that was interrupted goes on from what is there. */
   readonly out: string;
   /** Test rows: how many, or which share, as in `trainTestSplit`; 0.2 unless given. */
@@ -99,7 +99,10 @@ export interface TuneOptions {
 
 /** Training of the cross-encoder. */
 export interface TuneCrossEncoder extends TuneTraining {
-  /** Its body; the tuned bi-encoder's unless given. */
+  /**
+   * Its body, or a cross-encoder of one label, which keeps its head. Unless given the tuned bi-encoder, or where `model` is
+   * what comes with flatrank the cross-encoder that does.
+   */
   readonly body?: ModelStart | undefined;
   /** Longest pair in tokens, up to the model's. */
   readonly maxLength?: number | undefined;

@@ -284,7 +284,6 @@ describe('exit codes', () => {
   it.each([
     ['no command', []],
     ['an unknown command', ['fly']],
-    ['no model', ['search', 'q', 'docs.jsonl']],
     ['no files', ['search', 'q', '-m', model]],
     ['a count that is none', ['search', 'q', 'docs.jsonl', '-m', model, '-k', '0']],
     ['an unknown option', ['encode', 'docs.jsonl', '-m', model, '--out', 'x', '--fast']],

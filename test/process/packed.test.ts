@@ -26,6 +26,8 @@ function bare(command: string, args: string[]): string {
   return execFileSync(command, args, { cwd: app, env, encoding: 'utf8' });
 }
 
+let tarball: { filename: string; size: number; files: { path: string; size: number }[] };
+
 const program = (imports: string): string => `${imports}
 async function main() {
   const encoder = await SentenceTransformer.load(${JSON.stringify(model)});
@@ -41,12 +43,16 @@ main();
 beforeAll(() => {
   execFileSync('npm', ['run', 'prebuild'], { cwd: root });
   // dist/ is built already, and other tests are using it.
-  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
+  const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  [tarball] = JSON.parse(packed);
   mkdirSync(app);
   barePath();
   writeFileSync(path.join(app, 'package.json'), '{ "private": true }');
-  const tarball = path.join(folder, `flatrank-${packageJson.version}.tgz`);
-  bare('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', tarball]);
+  const file = path.join(folder, tarball.filename);
+  bare('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', file]);
 }, 300_000);
 
 afterAll(() => {
@@ -64,6 +70,25 @@ it('runs a CommonJS module', () => {
     program("const { IndexFlatL2, SentenceTransformer } = require('flatrank');"),
   );
   expect(bare('node', ['program.cjs'])).toBe('1 0\n');
+});
+
+it('carries the models in the box, and stays below 45 MB', () => {
+  expect(tarball.size).toBeLessThan(45_000_000);
+  const carried = tarball.files.filter(({ path: file }) => file.startsWith('models/'));
+  expect(carried.map(({ path: file }) => file)).toEqual(
+    expect.arrayContaining(['bi-encoder', 'cross-encoder'].map((kind) => `models/box-ko-en/${kind}/model.safetensors`)),
+  );
+  expect(carried.filter(({ path: file }) => file.endsWith('.onnx'))).toEqual([]);
+});
+
+it('loads the models in the box where none is named', () => {
+  writeFileSync(
+    path.join(app, 'box.mjs'),
+    `import { CrossEncoder, SentenceTransformer } from 'flatrank';
+    const [encoder, crossEncoder] = [await SentenceTransformer.load(), await CrossEncoder.load()];
+    console.log((await encoder.encode('글')).length, (await crossEncoder.rank('사과', ['기차', '사과'])).length);`,
+  );
+  expect(bare('node', ['box.mjs'])).toBe('256 2\n');
 });
 
 it('has the command line on the path of the application', () => {

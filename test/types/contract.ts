@@ -8,6 +8,7 @@ import {
   IndexFlatIP,
   IndexFlatL2,
   MatryoshkaLoss,
+  MSELoss,
   Matrix,
   MultipleNegativesRankingLoss,
   Retriever,
@@ -50,6 +51,8 @@ export async function models(signal: AbortSignal): Promise<void> {
   expectTypeOf(model.similarity(many, await model.encodeDocument(['text']))).toEqualTypeOf<Matrix>();
 
   await using cross = await CrossEncoder.load('dir', { maxLength: 512 });
+  for (const inTheBox of [await SentenceTransformer.load(), await CrossEncoder.load(undefined, { precision: 'int8' })])
+    await inTheBox.dispose();
   expectTypeOf(await cross.predict([['query', 'document']], { activation: 'none' })).toEqualTypeOf<Float32Array>();
   const ranked = await cross.rank('query', ['a'], { topK: 3 });
   expectTypeOf(ranked).toExtend<{ corpusId: number; score: number; text: string }[]>();
@@ -158,6 +161,12 @@ export async function training(encoder: SentenceTransformer, cross: CrossEncoder
   await fit(cross, { objectives: [{ examples }, { examples, loss: new BinaryCrossEntropyLoss({ posWeight: 2 }) }] });
   // @ts-expect-error a loss of the other kind of model
   await fit(cross, { objectives: [{ examples, loss: new CosineSimilarityLoss() }] });
+  const label = (await encoder.encode(['text'])).row(0);
+  await fit(encoder, { objectives: [{ examples: [{ texts: ['text', '글'], label }], loss: new MSELoss() }] });
+  // @ts-expect-error a loss of embeddings, whose label is one
+  await fit(encoder, { objectives: [{ examples, loss: new MSELoss() }] });
+  // @ts-expect-error an embedding is no score
+  await fit(encoder, { objectives: [{ examples: [{ texts: ['a', 'b'], label }], loss: new CosineSimilarityLoss() }] });
   const mined = await mineHardNegatives(encoder, examples, { rangeMin: 1, rangeMax: 30, margin: 0.1, perQuery: 2 });
   expectTypeOf(mined).toEqualTypeOf<InputExample[]>();
 }

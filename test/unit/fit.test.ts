@@ -8,6 +8,7 @@ import {
   CosineSimilarityLoss,
   fit,
   mineHardNegatives,
+  MSELoss,
   MultipleNegativesRankingLoss,
   SentenceTransformer,
   TripletLoss,
@@ -145,6 +146,37 @@ describe('fit', () => {
     expect(report.losses.filter((loss) => loss > 1)).toHaveLength(2);
   });
 
+  it('learns the embeddings of a teacher, and goes on with them from a checkpoint', async () => {
+    await using teacher = await SentenceTransformer.initialize(
+      JSON.parse(readFileSync(join(tinyBert, 'config.json'), 'utf8')),
+      tinyBert,
+      { seed: 7 },
+    );
+    const texts = examples.map((example) => example.texts[0]!);
+    const taught = await teacher.encode(texts);
+    const objectives = [
+      { examples: texts.map((text, i) => ({ texts: [text], label: taught.row(i) })), loss: new MSELoss() },
+    ];
+    const o = { ...quick, objectives, epochs: 4 };
+    const distance = async (model: SentenceTransformer): Promise<number> =>
+      (await model.encode(texts)).data.reduce((sum, value, i) => sum + (value - taught.data[i]!) ** 2, 0) /
+      taught.data.length;
+    await using whole = await open();
+    const before = await distance(whole);
+    const report = await fit(whole, o);
+    expect(Math.abs(report.losses[0]! - before)).toBeLessThan(0.5 * before);
+    expect(await distance(whole)).toBeLessThan(0.5 * before);
+    await using halved = await open();
+    const checkpoints = { checkpointPath: join(folder, 'taught'), checkpointSaveSteps: 1 };
+    const stop = new AbortController();
+    const onProgress = ({ step }: { step: number }): void => {
+      if (step === 2) stop.abort(new Error('enough'));
+    };
+    await expect(fit(halved, { ...o, ...checkpoints, signal: stop.signal, onProgress })).rejects.toThrow('enough');
+    await fit(halved, { ...o, ...checkpoints, resume: true });
+    expect(await probe(halved)).toEqual(await probe(whole));
+  });
+
   it('accumulated batches make the step of a large one', async () => {
     const results: Float32Array[] = [];
     for (const [batchSize, gradientAccumulationSteps] of [
@@ -252,6 +284,15 @@ describe('fit', () => {
     [
       'objectives[0].examples[0].label',
       { objectives: [{ examples: [{ texts: ['a', 'b'] }], loss: new CosineSimilarityLoss() }] },
+    ],
+    ['objectives[0].examples[0].label', { objectives: [{ examples, loss: new MSELoss() }] }],
+    [
+      'objectives[0].examples[0].label[1]',
+      {
+        objectives: [
+          { examples: [{ texts: ['a'], label: [1, NaN, ...Array<number>(30).fill(0)] }], loss: new MSELoss() },
+        ],
+      },
     ],
     ['epochs', { ...sts, epochs: 0 }],
     ['batchSize', { ...sts, batchSize: 1.5 }],

@@ -16,16 +16,18 @@ const makers: Record<string, (o: any) => losses.Loss> = {
   MultipleNegativesRankingLoss: (o) => new losses.MultipleNegativesRankingLoss(o),
   CoSENTLoss: (o) => new losses.CoSENTLoss(o),
   TripletLoss: (o) => new losses.TripletLoss(o),
+  MSELoss: () => new losses.MSELoss(),
   MatryoshkaLoss: ({ inner, ...o }) => new losses.MatryoshkaLoss(makers[inner]!({}) as losses.EmbeddingLoss, o),
   BinaryCrossEntropyLoss: (o) => new losses.BinaryCrossEntropyLoss(o),
   CrossEntropyLoss: () => new losses.CrossEntropyLoss(),
 };
 
-function feedsOf(own: readonly number[], classes: number): Map<string, Tensor> {
-  const feeds = Object.entries(lossFeeds(own, examples, classes));
+function feedsOf(own: readonly number[] | readonly number[][], classes: number): Map<string, Tensor> {
+  const made = own.map((label) => (typeof label === 'number' ? label : Float32Array.from(label)));
+  const feeds = Object.entries(lossFeeds(made, examples, classes));
   // In fp64, labels are what was recorded, not their rounding.
   const exact: Record<string, number[]> = { inverse_count: [1 / examples] };
-  if (classes === 1) exact['labels'] = [...own];
+  if (classes === 1) exact['labels'] = own.flat();
   return new Map(feeds.map(([name, { data, shape }]) => [name, tensor(shape, exact[name] ?? data)]));
 }
 
@@ -52,7 +54,7 @@ describe('losses against sentence-transformers', () => {
       }
       const g = lossGraph(loss as losses.EmbeddingLoss, c.columns, dimension);
       const rows = c.columns * examples;
-      const feeds = feedsOf(losses.needsLabel(loss) ? labels : [], 1);
+      const feeds = feedsOf(losses.needsLabel(loss) ? (c.labels ?? labels) : [], 1);
       feeds.set('embeddings', tensor([rows, dimension], embeddings.slice(0, rows * dimension)));
       const output = (name: string): Value => g.outputs.find((o) => o.name === name)!.value;
       check(interpret(g, feeds, [output('loss'), output('embedding_gradient')]), c);
