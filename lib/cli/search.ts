@@ -39,7 +39,7 @@ conditions are eq, ne, in, gt, gte, lt, lte, exists.
 
 Examples:
   $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"path": "notes/git.md"}'
-  $ flatrank search "how do I undo a commit" notes/*.md --rerank box-ko-en
+  $ flatrank search "how do I undo a commit" notes/*.md
   $ flatrank search "no documents in a pipe" docs.jsonl.gz -m DIR --rerank CROSS_ENCODER_DIR -k 3
   $ flatrank search "error codes" data.csv --text body --id key -m DIR --json | jq '.hits[0].id'
 ${filesHelp}
