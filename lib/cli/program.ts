@@ -14,7 +14,7 @@ import { tuneCommand } from './tune.js';
 const examples = `
 Examples:
   $ flatrank search "how do I undo a commit" notes/*.md
-  $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --rerank box-ko-en -k 3 --json
+  $ flatrank search "왜 렌더링이 두 번 되나요" docs.jsonl.gz --rerank DIR -k 3 --json
   $ flatrank index notes/*.md docs.jsonl.gz --out notes.store
   $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"lang": "en"}'
   $ flatrank encode docs.jsonl --model DIR --normalize --out docs.npy

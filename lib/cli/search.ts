@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
 import { type Filter, type Hit, Retriever } from '../retriever/index.js';
@@ -38,7 +39,7 @@ conditions are eq, ne, in, gt, gte, lt, lte, exists.
 
 Examples:
   $ flatrank search notes.store "how do I undo a commit" -k 3 --where '{"path": "notes/git.md"}'
-  $ flatrank search "how do I undo a commit" notes/*.md --rerank box-ko-en
+  $ flatrank search "how do I undo a commit" notes/*.md
   $ flatrank search "no documents in a pipe" docs.jsonl.gz -m DIR --rerank CROSS_ENCODER_DIR -k 3
   $ flatrank search "error codes" data.csv --text body --id key -m DIR --json | jq '.hits[0].id'
 ${filesHelp}
@@ -63,6 +64,9 @@ export function searchCommand(signal: AbortSignal): Command {
     const checked = options as SearchCommandOptions;
     const store = await isStore(first);
     if (store && rest.length > 1) command.error(`error: one question is expected behind the store ${first}`);
+    // Two words that name neither a store nor a file: which of them was meant cannot be told.
+    if (!store && checked.model === undefined && rest.length === 1 && !existsSync(rest[0]!))
+      command.error(`error: ${first} is no store, and there is no file ${rest[0]!} to search`);
     const report = new Report(checked.verbose ?? false);
     const context = { options: checked, report, signal };
     await (store ? searchStore(first, rest[0]!, context) : searchFiles(rest, first, context));
