@@ -151,7 +151,8 @@ describe('predict and rank', () => {
 describe('load', () => {
   it('rejects bad arguments by name', async () => {
     const any = SentenceTransformer as any;
-    await expectCode(any.load(), 'ERR_INVALID_ARGUMENT', /dirOrHubId.*undefined/);
+    await expectCode(any.load(null), 'ERR_INVALID_ARGUMENT', /dirOrHubId.*null/);
+    await expectCode(any.load(5), 'ERR_INVALID_ARGUMENT', /dirOrHubId.*5/);
     await expectCode(any.load(''), 'ERR_INVALID_ARGUMENT', /dirOrHubId/);
     await expectCode(any.load(directory, { device: 'tpu' }), 'ERR_INVALID_ARGUMENT', /device/);
     await expectCode(any.load(directory, { pooling: 'median' }), 'ERR_INVALID_ARGUMENT', /pooling/);
