@@ -22,6 +22,13 @@ void WriteFile(const std::string& path, const void* data, size_t bytes) {
   std::ofstream(path, std::ios::binary).write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
 }
 
+// The CRC-32 of each of n rows.
+std::vector<uint32_t> Checksums(const void* rows, size_t n, size_t row_bytes) {
+  std::vector<uint32_t> sums(n);
+  for (size_t i = 0; i < n; ++i) sums[i] = Crc32(static_cast<const std::byte*>(rows) + i * row_bytes, row_bytes);
+  return sums;
+}
+
 Found SearchAll(const Concatenation& all, const Selection* selection, const CodeSpace& space, const Vectors& q,
                 size_t k) {
   const size_t nq = q.size() / space.dimension;
@@ -80,8 +87,7 @@ TEST(PreparedRowsAreSearchedAsTheOthersAndChecked) {
   const Vectors x = Gaussian(n, d, 3), q = Gaussian(4, d, 4);
   const std::string rows = "store_test.rows", codes = "store_test.codes";
   WriteFile(rows, x.data(), x.size() * sizeof(float));
-  std::vector<uint32_t> sums(n);
-  for (size_t i = 0; i < n; ++i) sums[i] = Crc32(x.data() + i * d, d * sizeof(float));
+  const std::vector<uint32_t> sums = Checksums(x.data(), n, d * sizeof(float));
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
     TestIndex made(d, metric, true);
     made.StageMapped(rows, 0, n);
@@ -137,8 +143,7 @@ TEST(RowsThatLieApartAreSearchedByTheirOwnCodes) {
   for (const size_t d : {48, 96, 100}) {
     const Vectors x = Gaussian(n, d, 5), q = Gaussian(20, d, 6);
     WriteFile(rows, x.data(), x.size() * sizeof(float));
-    std::vector<uint32_t> sums(n);
-    for (size_t i = 0; i < n; ++i) sums[i] = Crc32(x.data() + i * d, d * sizeof(float));
+    const std::vector<uint32_t> sums = Checksums(x.data(), n, d * sizeof(float));
     for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
       TestIndex made(d, metric, true);
       made.StageMapped(rows, 0, n);
@@ -149,9 +154,7 @@ TEST(RowsThatLieApartAreSearchedByTheirOwnCodes) {
       WriteCodeRows(part, made.space(), apart.data());
       WriteFile(codes, bytes.data(), bytes.size());
       WriteFile(code_rows, apart.data(), apart.size());
-      const size_t row_bytes = made.space().row_bytes();
-      std::vector<uint32_t> code_sums(part.coded);
-      for (size_t i = 0; i < part.coded; ++i) code_sums[i] = Crc32(apart.data() + i * row_bytes, row_bytes);
+      const std::vector<uint32_t> code_sums = Checksums(apart.data(), part.coded, made.space().row_bytes());
 
       const auto open = [&](std::vector<uint32_t> of_codes) {
         auto index = std::make_unique<TestIndex>(d, metric, true);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { FlatrankError, Retriever, type Hit } from 'flatrank';
+import { FlatrankError, Retriever, type Filter, type Hit } from 'flatrank';
 import { describe, expect, test } from 'vitest';
 import { contents, documents, encoder, type Meta, savedStore, storeFolder } from './store-folder.js';
 
@@ -159,93 +159,89 @@ describe('damaged files are refused by name', async () => {
   });
 });
 
-describe('damaged codes are refused by name', async () => {
+/** A store with codes, of which one file is damaged, and a search that reads that file. */
+async function codedStore(ending: string, filter?: Filter<Meta>) {
   const original = await savedStore(fresh(), 2100);
-  const name = readdirSync(original).find((file) => file.endsWith('.codes'))!;
-  const file = (directory: string): string => path.join(directory, name);
-  const bytes = readFileSync(file(original));
-  const search = async (directory: string): Promise<Hit<Meta>[]> => {
-    await using retriever = await Retriever.open<Meta>(directory, { encoder });
-    return await retriever.search('text of d3', { k: 5 });
-  };
-  const refused = { code: 'ERR_BAD_FILE', message: expect.stringContaining(name) };
-  const directory = copy(original);
-
-  test('flipped bits', async () => {
-    for (let i = 0; i < flips; i++) {
-      const at = i < 24 ? i * 4 : Math.floor(bytes.length * ((i * 0.6180339887) % 1));
-      const flipped = Buffer.from(bytes);
-      flipped[at]! ^= 1 << (i & 7);
-      writeFileSync(file(directory), flipped);
-      await expect(search(directory)).rejects.toMatchObject(refused);
-    }
-  });
-
-  test('cut short, longer, empty, missing', async () => {
-    for (const size of [0, 1, 63, 64, 80, bytes.length >> 1, bytes.length - 1, bytes.length + 1]) {
-      writeFileSync(file(directory), bytes);
-      truncateSync(file(directory), size);
-      await expect(search(directory)).rejects.toMatchObject(refused);
-    }
-    rmSync(file(directory));
-    await expect(search(directory)).rejects.toMatchObject(refused);
-  });
-
-  test('cut short while it is open', async () => {
-    writeFileSync(file(directory), bytes);
-    await using retriever = await Retriever.open<Meta>(directory, { encoder });
-    expect(await retriever.search('text of d3', { k: 5 })).toEqual(await search(original));
-    truncateSync(file(directory), 64);
-    await expect(retriever.search('text of d3', { k: 5 })).rejects.toMatchObject(refused);
-  });
-});
-
-describe('damaged codes of a row are refused by name when a search looks at it', async () => {
-  const original = await savedStore(fresh(), 2100);
-  const name = readdirSync(original).find((file) => file.endsWith('.coderows'))!;
-  const file = (directory: string): string => path.join(directory, name);
-  const bytes = readFileSync(file(original));
-  const rowBytes = bytes.length / (2100 - (2100 % 16));
-  const chosen = Array.from({ length: 100 }, (_, i) => 3 + i * 20);
+  const name = readdirSync(original).find((file) => file.endsWith(ending))!;
+  const bytes = readFileSync(path.join(original, name));
   const searchWith = (retriever: Retriever<Meta>): Promise<Hit<Meta>[]> =>
-    retriever.search('text of d3', { k: 5, filter: { n: { in: chosen } } });
+    retriever.search('text of d3', { k: 5, ...(filter ? { filter } : {}) });
   const search = async (directory: string): Promise<Hit<Meta>[]> => {
     await using retriever = await Retriever.open<Meta>(directory, { encoder });
     return await searchWith(retriever);
   };
   const refused = { code: 'ERR_BAD_FILE', message: expect.stringContaining(name) };
-  const expected = await search(original);
   const directory = copy(original);
-
-  test('flipped bits, in rows that are looked at and in others', async () => {
-    for (let i = 0; i < flips; i++) {
-      const flip = async (row: number): Promise<Hit<Meta>[]> => {
-        const flipped = Buffer.from(bytes);
-        flipped[row * rowBytes + ((i * 7) % rowBytes)]! ^= 1 << (i & 7);
-        writeFileSync(file(directory), flipped);
-        return search(directory);
-      };
-      await expect(flip(chosen[i % chosen.length]!)).rejects.toMatchObject(refused);
-      expect(await flip(chosen[i % chosen.length]! + 1)).toEqual(expected);
-    }
-  });
+  const file = path.join(directory, name);
 
   test('cut short, longer, empty, missing', async () => {
-    for (const size of [0, 1, rowBytes, bytes.length >> 1, bytes.length - 1, bytes.length + 1]) {
-      writeFileSync(file(directory), bytes);
-      truncateSync(file(directory), size);
+    for (const size of [0, 1, 63, 64, 80, bytes.length >> 1, bytes.length - 1, bytes.length + 1]) {
+      writeFileSync(file, bytes);
+      truncateSync(file, size);
       await expect(search(directory)).rejects.toMatchObject(refused);
     }
-    rmSync(file(directory));
+    rmSync(file);
     await expect(search(directory)).rejects.toMatchObject(refused);
   });
 
   test('cut short while it is open', async () => {
-    const another = copy(original);
-    await using retriever = await Retriever.open<Meta>(another, { encoder });
-    expect(await searchWith(retriever)).toEqual(expected);
-    truncateSync(path.join(another, name), 64);
+    writeFileSync(file, bytes);
+    await using retriever = await Retriever.open<Meta>(directory, { encoder });
+    expect(await searchWith(retriever)).toEqual(await search(original));
+    truncateSync(file, 64);
     await expect(searchWith(retriever)).rejects.toMatchObject(refused);
+  });
+
+  test('those of another segment of the same size', async () => {
+    const twins = copy(original);
+    await using retriever = await Retriever.open<Meta>(twins, { encoder });
+    await retriever.add(documents(2100, 2100));
+    await retriever.dispose();
+    const [a, b] = readdirSync(twins)
+      .filter((other) => other.endsWith(ending))
+      .map((other) => path.join(twins, other)) as [string, string];
+    renameSync(a, `${a}.x`);
+    renameSync(b, a);
+    renameSync(`${a}.x`, b);
+    await expect(search(twins)).rejects.toMatchObject({
+      code: 'ERR_BAD_FILE',
+      message: expect.stringContaining(ending),
+    });
+  });
+
+  /** What a search finds where bit `bit` of byte `at` is another. */
+  const flipped = (at: number, bit: number): Promise<Hit<Meta>[]> => {
+    const damaged = Buffer.from(bytes);
+    damaged[at]! ^= 1 << bit;
+    writeFileSync(file, damaged);
+    return search(directory);
+  };
+  return { original, bytes, search, flipped, refused };
+}
+
+describe('damaged codes are refused by name', async () => {
+  const { bytes, flipped, refused } = await codedStore('.codes');
+
+  test('flipped bits', async () => {
+    for (let i = 0; i < flips; i++) {
+      const at = i < 24 ? i * 4 : Math.floor(bytes.length * ((i * 0.6180339887) % 1));
+      await expect(flipped(at, i & 7)).rejects.toMatchObject(refused);
+    }
+  });
+});
+
+describe('damaged codes of a row are refused by name when a search looks at it', async () => {
+  const chosen = Array.from({ length: 100 }, (_, i) => 3 + i * 20);
+  const { original, bytes, search, flipped, refused } = await codedStore('.coderows', { n: { in: chosen } });
+  const expected = await search(original);
+
+  test('flipped bits, in rows that are looked at and in others', async () => {
+    const rowBytes = bytes.length / (2100 - (2100 % 16));
+    for (let i = 0; i < flips; i++) {
+      const at = chosen[i % chosen.length]! * rowBytes + ((i * 7) % rowBytes);
+      await expect(flipped(at, i & 7)).rejects.toMatchObject(refused);
+      expect(await flipped(at + rowBytes, i & 7)).toEqual(expected);
+    }
   });
 
   test('a store without them answers the same', async () => {
