@@ -118,7 +118,8 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
                                 const Cancellation& cancellation) {
   ThreadPool& pool = ThreadPool::Shared();
   // Of rows that are left out most cost nothing.
-  const double share = static_cast<double>(kScattered * queries.wanted) / static_cast<double>(queries.snapshot->rows);
+  const size_t rows = std::max(queries.snapshot->rows, size_t{1});
+  const double share = static_cast<double>(kScattered * queries.wanted) / static_cast<double>(rows);
   const double seconds = SearchSeconds(*queries.snapshot, queries.dimension, queries.count) * std::min(share, 1.0);
   const double worth = seconds / kWorthThread;
   const int threads = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::clamp(max_threads, 1, pool.threads()));
@@ -142,11 +143,11 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
     const size_t chunk = ChunkRows(part, queries.dimension);
     std::vector<uint32_t> apart;
     for (size_t begin = task.rows.begin; begin < task.rows.end; begin += chunk) {
-      const RowRange rows{&part, begin, std::min(begin + chunk, task.rows.end)};
-      if (IsScattered(rows, queries.selection, count))
-        AppendWanted(rows, *queries.selection, apart);
+      const RowRange taken{&part, begin, std::min(begin + chunk, task.rows.end)};
+      if (IsScattered(taken, queries.selection, count))
+        AppendWanted(taken, *queries.selection, apart);
       else
-        ForWanted(rows, queries.selection,
+        ForWanted(taken, queries.selection,
                   [&](const RowRange& run) { scan.Run(run, first, count, mine.data() + first, slot); });
     }
     if (!apart.empty()) scan.RunScattered(part, apart.data(), apart.size(), first, count, mine.data() + first, slot);
