@@ -1,6 +1,13 @@
 import type { Value } from '../graph/graph.js';
 import type { RelativeBias } from './relative-bias.js';
 
+/** Columns of `x`, `from` and up: what one of several linear layers gives that are computed as one. */
+export interface Columns {
+  readonly x: Value;
+  readonly from: number;
+  readonly count: number;
+}
+
 /** What attention is to be computed over. */
 export interface AttentionOptions {
   readonly heads: number;
@@ -19,7 +26,7 @@ export interface Layout {
   /** (T) token types, or (1) where all are the same. */
   readonly types: Value;
   /** Attention of every token of `q` to the tokens of its text. q (T, hidden) or (n, hidden), k and v (T, hidden). */
-  attention(q: Value, k: Value, v: Value, o: AttentionOptions): Value;
+  attention(q: Columns, k: Columns, v: Columns, o: AttentionOptions): Value;
   /** (n, hidden) first token of each text. */
   first(x: Value): Value;
 }

@@ -1,15 +1,16 @@
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import type { Architecture } from './family.js';
-import type { AttentionOptions, Layout } from './layout.js';
+import type { AttentionOptions, Columns, Layout } from './layout.js';
 import type { RelativeBias } from './relative-bias.js';
 
 /**
  * The real tokens of all texts, one after another: nothing is padded. Texts of equal length stand together as a block, and
  * attention runs block by block, without a mask, so that a text's numbers do not depend on what it is batched with.
  *
- * Inputs: `ids`, `positions`, `types` (T); `shapes` (G, 3) texts, tokens a text and hidden size of each block; `starts` (G + 1)
- * its first token; for the first tokens alone `first_tokens` (n) and `first_texts` (G + 1) its first text.
+ * Inputs: `ids`, `positions`, `types` (T); `shapes` (G, 3) texts, tokens a text and hidden size of each block; `starts` and
+ * `ends` (G, 2) its first token and the one behind its last, and a 0; for the first tokens alone `first_tokens` (n), and
+ * `first_starts` and `first_ends` (G, 2) as `starts` and `ends`, but of texts.
  */
 export class StreamLayout implements Layout {
   readonly ids: Value;
@@ -18,11 +19,10 @@ export class StreamLayout implements Layout {
   readonly #graph: Graph;
   readonly #hidden: number;
   readonly #shapes: Value;
-  readonly #starts: Value;
   readonly #count: Value;
   readonly #single: Value;
-  readonly #firstTokens: Value | undefined;
-  readonly #firstTexts: Value | undefined;
+  readonly #blocks: Blocks;
+  readonly #firsts: { readonly tokens: Value; readonly blocks: Blocks } | undefined;
 
   /** @param first whether {@link first} will be asked for */
   constructor(g: Graph, a: Architecture, first: boolean) {
@@ -32,37 +32,31 @@ export class StreamLayout implements Layout {
     this.positions = g.input('positions', 'int64', ['T']);
     this.types = a.types > 1 ? g.input('types', 'int64', ['T']) : op.int64s(g, 0);
     this.#shapes = g.input('shapes', 'int64', ['G', 3]);
-    this.#starts = g.input('starts', 'int64', ['starts']);
-    this.#firstTokens = first ? g.input('first_tokens', 'int64', ['n']) : undefined;
-    this.#firstTexts = first ? g.input('first_texts', 'int64', ['starts']) : undefined;
+    this.#blocks = new Blocks(g, '');
+    this.#firsts = first
+      ? { tokens: g.input('first_tokens', 'int64', ['n']), blocks: new Blocks(g, 'first_') }
+      : undefined;
     this.#count = op.gather(g, op.shapeOf(g, this.#shapes), op.int64(g, 0));
     this.#single = op.equal(g, this.#count, op.int64(g, 1));
   }
 
   first(x: Value): Value {
-    return op.gather(this.#graph, x, this.#firstTokens!);
+    return op.gather(this.#graph, x, this.#firsts!.tokens);
   }
 
-  attention(q: Value, k: Value, v: Value, { heads, bias, first }: AttentionOptions): Value {
+  attention(q: Columns, k: Columns, v: Columns, { heads, bias, first }: AttentionOptions): Value {
+    const result = { type: q.x.type, shape: [q.x.shape[0]!, this.#hidden] };
+    const [qs, ks, vs] = [(first ? this.#firsts!.blocks : this.#blocks).of(q), this.#blocks.of(k), this.#blocks.of(v)];
     return op.conditional(
       this.#graph,
       this.#single,
-      { type: q.type, shape: q.shape },
-      (g) => this.#block(g, q, k, v, op.int64(g, 0), heads, bias, first),
+      result,
+      (g) => this.#block(g, whole(g, q), whole(g, k), whole(g, v), op.int64(g, 0), heads, bias, first),
       (g) =>
-        op.joinedOver(g, this.#count, { type: q.type, shape: q.shape }, (body, i) => {
-          const tokens = (x: Value): Value => this.#rows(body, x, this.#starts, i);
-          const queries = first ? this.#rows(body, q, this.#firstTexts!, i) : tokens(q);
-          return this.#block(body, queries, tokens(k), tokens(v), i, heads, bias, first);
-        }),
+        op.joinedOver(g, this.#count, result, (body, i) =>
+          this.#block(body, qs(body, i), ks(body, i), vs(body, i), i, heads, bias, first),
+        ),
     );
-  }
-
-  /** The rows of block `i`. */
-  #rows(g: Graph, x: Value, starts: Value, i: Value): Value {
-    const at = op.unsqueeze(g, i, 0);
-    const next = op.add(g, at, op.int64s(g, 1));
-    return op.slice(g, x, op.gather(g, starts, at), op.gather(g, starts, next), 't');
   }
 
   #block(
@@ -82,4 +76,38 @@ export class StreamLayout implements Layout {
     const out = op.multiHeadAttention(g, queries, apart(k), apart(v), heads, bias?.(g, size, first));
     return op.reshape(g, out, op.int64s(g, -1, this.#hidden), q.shape);
   }
+}
+
+/** Where the blocks lie in a stream. */
+class Blocks {
+  readonly #graph: Graph;
+  readonly #starts: Value;
+  readonly #ends: Value;
+  /** Corners of the blocks' parts, by the first and last column: the layers share them. */
+  readonly #corners = new Map<string, { readonly from: Value; readonly to: Value }>();
+
+  constructor(g: Graph, prefix: string) {
+    this.#graph = g;
+    this.#starts = g.input(`${prefix}starts`, 'int64', ['G', 2]);
+    this.#ends = g.input(`${prefix}ends`, 'int64', ['G', 2]);
+  }
+
+  /** What gives the columns of block `i`, in the body of a loop. */
+  of({ x, from, count }: Columns): (body: Graph, i: Value) => Value {
+    const g = this.#graph;
+    const key = `${from} ${count}`;
+    const corners = this.#corners.get(key) ?? {
+      from: op.add(g, this.#starts, op.int64s(g, 0, from)),
+      to: op.add(g, this.#ends, op.int64s(g, 0, from + count)),
+    };
+    this.#corners.set(key, corners);
+    return (body, i) => op.slice(body, x, op.gather(body, corners.from, i), op.gather(body, corners.to, i), 't', count);
+  }
+}
+
+/** Columns of all rows. */
+function whole(g: Graph, { x, from, count }: Columns): Value {
+  if (x.shape[1] === count) return x;
+  const end = op.int64s(g, Number.MAX_SAFE_INTEGER, from + count);
+  return op.slice(g, x, op.int64s(g, 0, from), end, x.shape[0]!, count);
 }
