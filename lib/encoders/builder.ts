@@ -25,7 +25,7 @@ export type Dropout = (x: Value, kind: DropoutKind) => Value;
 export const floatLinears: LinearLayers = (b, names, x, inputs, outputs) =>
   names.flatMap((name) => {
     const [weight, bias] = [b.parameter(`${name}.weight`, [outputs, inputs]), b.parameter(`${name}.bias`, [outputs])];
-    return apart(op.linear(b.graph, x, weight, bias), 1, outputs);
+    return apart(op.linear(b.graph, x, weight, bias), 1);
   });
 
 /** The same as one layer: a product with a wide matrix is faster than several with narrow ones. */
@@ -36,12 +36,12 @@ export const joinedLinears: LinearLayers = (b, names, x, inputs, outputs) => {
   const biases = names.map((name) => b.parameter(`${name}.bias`, [outputs]));
   const rows = names.length * outputs;
   const joined = op.linear(graph, x, op.concat(graph, weights, 0, rows), op.concat(graph, biases, 0, rows));
-  return apart(joined, names.length, outputs);
+  return apart(joined, names.length);
 };
 
-/** The `parts` parts of the columns of x (m, parts · outputs). */
-export const apart = (x: Value, parts: number, outputs: number): Columns[] =>
-  Array.from({ length: parts }, (_, i) => ({ x, from: i * outputs, count: outputs }));
+/** The `parts` parts of x (m, parts · outputs). */
+export const apart = (x: Value, parts: number): Columns[] =>
+  Array.from({ length: parts }, (_, part) => ({ x, part, parts }));
 
 /** Parameters as constants of the graph, by reference to their file; 16-bit ones are widened when the model loads. */
 export const constantsOf =

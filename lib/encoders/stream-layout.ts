@@ -1,7 +1,7 @@
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import type { Architecture } from './family.js';
-import type { AttentionOptions, Columns, Layout } from './layout.js';
+import { separate, type AttentionOptions, type Columns, type Layout } from './layout.js';
 import type { RelativeBias } from './relative-bias.js';
 
 /**
@@ -46,24 +46,23 @@ export class StreamLayout implements Layout {
 
   attention(q: Columns, k: Columns, v: Columns, { heads, bias, first }: AttentionOptions): Value {
     const result = { type: q.x.type, shape: [q.x.shape[0]!, this.#hidden] };
-    const [qs, ks, vs] = [(first ? this.#firsts!.blocks : this.#blocks).of(q), this.#blocks.of(k), this.#blocks.of(v)];
+    const queries = first ? this.#firsts!.blocks : this.#blocks;
+    const [qs, ks, vs] = [queries.of(q), this.#blocks.of(k), this.#blocks.of(v)];
     return op.conditional(
       this.#graph,
       this.#single,
       result,
-      (g) => this.#block(g, whole(g, q), whole(g, k), whole(g, v), op.int64(g, 0), heads, bias, first),
+      (g) => this.#block(g, separate(g, q, k, v), op.int64(g, 0), heads, bias, first),
       (g) =>
         op.joinedOver(g, this.#count, result, (body, i) =>
-          this.#block(body, qs(body, i), ks(body, i), vs(body, i), i, heads, bias, first),
+          this.#block(body, [qs(body, i), ks(body, i), vs(body, i)], i, heads, bias, first),
         ),
     );
   }
 
   #block(
     g: Graph,
-    q: Value,
-    k: Value,
-    v: Value,
+    [q, k, v]: readonly Value[],
     i: Value,
     heads: number,
     bias: RelativeBias | undefined,
@@ -71,10 +70,10 @@ export class StreamLayout implements Layout {
   ): Value {
     const shape = op.gather(g, this.#shapes, i);
     const apart = (x: Value): Value => op.reshape(g, x, shape, ['n', 's', this.#hidden]);
-    const queries = first ? op.unsqueeze(g, q, 1) : apart(q);
+    const queries = first ? op.unsqueeze(g, q!, 1) : apart(q!);
     const size = op.gather(g, shape, op.int64(g, 1));
-    const out = op.multiHeadAttention(g, queries, apart(k), apart(v), heads, bias?.(g, size, first));
-    return op.reshape(g, out, op.int64s(g, -1, this.#hidden), q.shape);
+    const out = op.multiHeadAttention(g, queries, apart(k!), apart(v!), heads, bias?.(g, size, first));
+    return op.reshape(g, out, op.int64s(g, -1, this.#hidden), q!.shape);
   }
 }
 
@@ -83,7 +82,7 @@ class Blocks {
   readonly #graph: Graph;
   readonly #starts: Value;
   readonly #ends: Value;
-  /** Corners of the blocks' parts, by the first and last column: the layers share them. */
+  /** First and last corner of each block, by its columns: the layers share them. */
   readonly #corners = new Map<string, { readonly from: Value; readonly to: Value }>();
 
   constructor(g: Graph, prefix: string) {
@@ -93,21 +92,15 @@ class Blocks {
   }
 
   /** What gives the columns of block `i`, in the body of a loop. */
-  of({ x, from, count }: Columns): (body: Graph, i: Value) => Value {
+  of({ x, part, parts }: Columns): (body: Graph, i: Value) => Value {
     const g = this.#graph;
-    const key = `${from} ${count}`;
+    const count = (x.shape[1] as number) / parts;
+    const key = `${part} ${count}`;
     const corners = this.#corners.get(key) ?? {
-      from: op.add(g, this.#starts, op.int64s(g, 0, from)),
-      to: op.add(g, this.#ends, op.int64s(g, 0, from + count)),
+      from: op.add(g, this.#starts, op.int64s(g, 0, part * count)),
+      to: op.add(g, this.#ends, op.int64s(g, 0, (part + 1) * count)),
     };
     this.#corners.set(key, corners);
     return (body, i) => op.slice(body, x, op.gather(body, corners.from, i), op.gather(body, corners.to, i), 't', count);
   }
-}
-
-/** Columns of all rows. */
-function whole(g: Graph, { x, from, count }: Columns): Value {
-  if (x.shape[1] === count) return x;
-  const end = op.int64s(g, Number.MAX_SAFE_INTEGER, from + count);
-  return op.slice(g, x, op.int64s(g, 0, from), end, x.shape[0]!, count);
 }
