@@ -1,13 +1,19 @@
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
-import type { Layout } from './layout.js';
+import type { Columns, Layout } from './layout.js';
 import type { Checkpoint } from './parameters.js';
 
 /** Where parameters come from: adds one of a certain shape to the graph. */
 export type ParameterProvider = (graph: Graph, name: string, shape: readonly number[]) => Value;
 
 /** How linear layers of one input are computed: x (m, inputs) to (m, outputs), each with `name`.weight and `name`.bias. */
-export type LinearLayers = (b: Builder, names: readonly string[], x: Value, inputs: number, outputs: number) => Value[];
+export type LinearLayers = (
+  b: Builder,
+  names: readonly string[],
+  x: Value,
+  inputs: number,
+  outputs: number,
+) => Columns[];
 
 /** Which of an architecture's dropout probabilities counts. */
 export type DropoutKind = 'hidden' | 'attention' | 'classifier';
@@ -17,9 +23,10 @@ export type Dropout = (x: Value, kind: DropoutKind) => Value;
 
 /** In 32-bit floats, one by one; the weight as torch keeps it. */
 export const floatLinears: LinearLayers = (b, names, x, inputs, outputs) =>
-  names.map((name) =>
-    op.linear(b.graph, x, b.parameter(`${name}.weight`, [outputs, inputs]), b.parameter(`${name}.bias`, [outputs])),
-  );
+  names.flatMap((name) => {
+    const [weight, bias] = [b.parameter(`${name}.weight`, [outputs, inputs]), b.parameter(`${name}.bias`, [outputs])];
+    return apart(op.linear(b.graph, x, weight, bias), 1);
+  });
 
 /** The same as one layer: a product with a wide matrix is faster than several with narrow ones. */
 export const joinedLinears: LinearLayers = (b, names, x, inputs, outputs) => {
@@ -29,14 +36,12 @@ export const joinedLinears: LinearLayers = (b, names, x, inputs, outputs) => {
   const biases = names.map((name) => b.parameter(`${name}.bias`, [outputs]));
   const rows = names.length * outputs;
   const joined = op.linear(graph, x, op.concat(graph, weights, 0, rows), op.concat(graph, biases, 0, rows));
-  return apart(graph, joined, names.length, outputs);
+  return apart(joined, names.length);
 };
 
-/** The `count` parts of the columns of x (m, count · outputs). */
-export function apart(g: Graph, x: Value, count: number, outputs: number): Value[] {
-  const sizes = Array.from({ length: count }, () => outputs);
-  return op.split(g, x, op.int64s(g, ...sizes), 1, sizes);
-}
+/** The `parts` parts of x (m, parts · outputs). */
+export const apart = (x: Value, parts: number): Columns[] =>
+  Array.from({ length: parts }, (_, part) => ({ x, part, parts }));
 
 /** Parameters as constants of the graph, by reference to their file; 16-bit ones are widened when the model loads. */
 export const constantsOf =
@@ -86,11 +91,11 @@ export class Builder {
 
   /** A linear layer: x (m, inputs) to (m, outputs). */
   linear(name: string, x: Value, inputs: number, outputs: number): Value {
-    return this.linears([name], x, inputs, outputs)[0]!;
+    return this.linears([name], x, inputs, outputs)[0]!.x;
   }
 
   /** Several linear layers of one input. */
-  linears(names: readonly string[], x: Value, inputs: number, outputs: number): Value[] {
+  linears(names: readonly string[], x: Value, inputs: number, outputs: number): Columns[] {
     return this.#linears(this, names, x, inputs, outputs);
   }
 

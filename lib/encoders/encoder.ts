@@ -4,6 +4,7 @@ import * as op from '../graph/ops.js';
 import { activate } from './activations.js';
 import type { Builder } from './builder.js';
 import type { Encoder } from './families.js';
+import type { Columns } from './layout.js';
 import { relativeBias } from './relative-bias.js';
 
 /**
@@ -22,11 +23,11 @@ export function tokenVectors(b: Builder, { family, architecture: a }: Encoder, f
     const [q, k, v] = (
       onlyFirst
         ? [
-            b.linear(names.query, input, a.hidden, a.hidden),
+            ...b.linears([names.query], input, a.hidden, a.hidden),
             ...b.linears([names.key, names.value], x, a.hidden, a.hidden),
           ]
         : b.linears([names.query, names.key, names.value], x, a.hidden, a.hidden)
-    ) as [Value, Value, Value];
+    ) as [Columns, Columns, Columns];
     const context = layout.attention(q, k, v, { heads: a.heads, bias, first: onlyFirst });
     const projected = b.linear(names.attentionOutput, context, a.hidden, a.hidden);
     const attended = op.add(graph, a.dropout.attentionOutput ? b.dropout(projected, 'hidden') : projected, input);

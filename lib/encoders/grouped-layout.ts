@@ -3,7 +3,7 @@ import type { Dim, Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import type { Dropout } from './builder.js';
 import type { Architecture } from './family.js';
-import type { AttentionOptions, Layout } from './layout.js';
+import { separate, type AttentionOptions, type Columns, type Layout } from './layout.js';
 
 /**
  * The real tokens of all texts for training: dense layers see the stream, attention sees groups of texts of similar length,
@@ -53,8 +53,9 @@ export class GroupedLayout implements Layout {
     return op.gather(this.#graph, x, this.#firstInputs().tokens);
   }
 
-  attention(q: Value, k: Value, v: Value, { heads, bias, first }: AttentionOptions): Value {
+  attention(query: Columns, key: Columns, value: Columns, { heads, bias, first }: AttentionOptions): Value {
     const g = this.#graph;
+    const [q, k, v] = separate(g, query, key, value) as [Value, Value, Value];
     const width = this.#architecture.hidden / heads;
     const parts = (x: Value): Value[] => op.split(g, op.gather(g, x, this.#blocks), this.#sizes, 0, this.#dims('N'));
     const [ks, vs] = [parts(k), parts(v)];

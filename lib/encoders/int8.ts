@@ -50,7 +50,7 @@ export function int8Linears({ family, architecture }: Encoder, checkpoint: Check
     const bias = biases.length === 1 ? biases[0]! : op.concat(graph, biases, 0, columns);
     const y = op.matMulIntegerToFloat(graph, values, w, s, centre);
     const joined = op.add(graph, op.mul(graph, y, scales), bias);
-    return names.length === 1 ? [joined] : apart(graph, joined, names.length, outputs);
+    return apart(joined, names.length);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import type { Architecture } from './family.js';
-import type { AttentionOptions, Layout } from './layout.js';
+import { separate, type AttentionOptions, type Columns, type Layout } from './layout.js';
 
 /** Added to the scores of padding: its weight after softmax is zero. */
 const masked = -1e9;
@@ -47,8 +47,9 @@ export class PaddedLayout implements Layout {
     return op.gather(this.#graph, this.apart(x), op.int64(this.#graph, 0), 1);
   }
 
-  attention(q: Value, k: Value, v: Value, { heads, bias, first }: AttentionOptions): Value {
+  attention(query: Columns, key: Columns, value: Columns, { heads, bias, first }: AttentionOptions): Value {
     const g = this.#graph;
+    const [q, k, v] = separate(g, query, key, value) as [Value, Value, Value];
     const width = this.#hidden / heads;
     const size = op.concat(g, [this.#size, op.int64s(g, heads, width)], 0, 4);
     const split = (x: Value): Value => op.reshape(g, x, size, ['batch', 'sequence', heads, width]);

@@ -125,9 +125,12 @@ export function split(g: Graph, x: Value, sizes: Value, axis: number, dims: read
   return g.node('Split', [x, sizes], results, { axis: BigInt(axis) });
 }
 
-/** Entries `from` up to `to` (tensors of one number) along the first axis. */
-export const slice = (g: Graph, x: Value, from: Value, to: Value, size: Dim): Value =>
-  one(g, 'Slice', [x, from, to, int64s(g, 0)], { type: x.type, shape: [size, ...x.shape.slice(1)] });
+/** Entries `from` up to `to` along the first axes: tensors of a number for each of those that `sizes` describes. */
+export const slice = (g: Graph, x: Value, from: Value, to: Value, ...sizes: readonly Dim[]): Value =>
+  one(g, 'Slice', [x, from, to, int64s(g, ...sizes.keys())], {
+    type: x.type,
+    shape: [...sizes, ...x.shape.slice(sizes.length)],
+  });
 
 export const unsqueeze = (g: Graph, x: Value, axis: number): Value =>
   one(g, 'Unsqueeze', [x, int64s(g, axis)], {

@@ -126,9 +126,11 @@ export class EncoderBackend implements Backend {
       positions: [words.positions.all, [ids.length]],
       types: [words.types.all, [ids.length]],
       shapes: [bigInts(texts.flatMap((n, g) => [n, lengths[g]!, hidden])), [texts.length, 3]],
-      starts: [bigInts(blockTokens), [blockTokens.length]],
+      starts: corners(blockTokens.slice(0, -1)),
+      ends: corners(blockTokens.slice(1)),
       first_tokens: [bigInts(ordered.subarray(0, -1)), [order.length]],
-      first_texts: [bigInts(blockTexts), [blockTexts.length]],
+      first_starts: corners(blockTexts.slice(0, -1)),
+      first_ends: corners(blockTexts.slice(1)),
     };
     const feeds: Record<string, Tensor> = {};
     for (const [name, [data, shape]] of Object.entries(arrays))
@@ -144,6 +146,12 @@ function int64s(length: number): { all: BigInt64Array; low: Int32Array } {
 }
 
 const bigInts = (values: ArrayLike<number>): BigInt64Array => BigInt64Array.from(Array.from(values, BigInt));
+
+/** (count, 2) rows, each with column 0. */
+const corners = (rows: readonly number[]): [BigInt64Array, number[]] => [
+  bigInts(rows.flatMap((row) => [row, 0])),
+  [rows.length, 2],
+];
 
 /** 0 and the sums up to each of `counts`. */
 function cumulative(counts: readonly number[]): number[] {
