@@ -7,6 +7,20 @@
 
 namespace flatrank {
 
+namespace {
+
+// Moves what `from` holds behind what `to` holds.
+template <typename T>
+void Append(std::vector<T>& to, std::vector<T>& from) {
+  if (to.empty())
+    to.swap(from);
+  else
+    to.insert(to.end(), from.begin(), from.end());
+  from = {};
+}
+
+}  // namespace
+
 // Selecting in a buffer of several k and cutting it at once beats a heap for every k.
 void Candidates::SelectUppers() {
   if (uppers_.size() < k_) return;
@@ -44,12 +58,9 @@ void Candidates::Tighten(const Refiner& refiner) {
 
 void Candidates::Merge(Candidates& other) {
   Lower(other.threshold_);
-  items_.insert(items_.end(), other.items_.begin(), other.items_.end());
-  uppers_.insert(uppers_.end(), other.uppers_.begin(), other.uppers_.end());
-  nearest_.insert(nearest_.end(), other.nearest_.begin(), other.nearest_.end());
-  other.items_ = {};
-  other.uppers_ = {};
-  other.nearest_ = {};
+  Append(items_, other.items_);
+  Append(uppers_, other.uppers_);
+  Append(nearest_, other.nearest_);
 }
 
 void Candidates::DropBeyondThreshold() {

@@ -8,13 +8,15 @@ namespace flatrank {
 
 namespace {
 
-constexpr size_t kMaxPanel = 126;                  // a multiple of every table's register tile
+constexpr size_t kTileQueries = 6;  // a multiple of every table's register tile
+constexpr size_t kMaxPanel = 21 * kTileQueries;
 constexpr size_t kPanelBytes = size_t{192} << 10;  // half of the smallest L2 cache in use
 constexpr size_t kTileRows = 32;
 constexpr size_t kKeys = kMaxPanel * kTileRows;  // in L1
 constexpr size_t kMaxTileRows = 256;
-constexpr size_t kSeedRows = 512;                   // met at once where nothing is known yet
-constexpr size_t kScratchValues = size_t{1} << 18;  // of rows that have to be copied to be aligned
+constexpr size_t kSeedRows = 512, kMostSeedRows = 2048;  // met at once where nothing is known yet, by k
+constexpr size_t kSeedKeys = kMaxPanel * kSeedRows;      // of so many rows and queries at once: in L2
+constexpr size_t kScratchValues = size_t{1} << 18;       // of rows that have to be copied to be aligned
 
 constexpr size_t kScatteredValues = size_t{6} << 10;  // of rows that lie apart: they stay in L1
 constexpr size_t kScatteredRows = 64;
@@ -28,6 +30,23 @@ constexpr size_t kPatience = 512;
 // select() works in fp32 with at most 6 roundings of terms that are at most |x|^2 and 2 |x| |q| each; the rules give
 // that much away (16 u of each), so that it never excludes what the exact bound would keep.
 constexpr double kRuleSlack = 0x1p-20;
+
+size_t SeedRows(size_t k) { return std::clamp(16 * std::min(k, kMostSeedRows), kSeedRows, kMostSeedRows); }
+
+// A value that at least k of the n values do not exceed, and not many more. Halving what is in question takes a dozen
+// passes over values in L1, which costs less than any selection that moves them.
+float CutOf(const float* values, size_t n, size_t k) {
+  const auto [least, most] = std::minmax_element(values, values + n);
+  float low = *least, high = *most;
+  for (int step = 0; step < 24; ++step) {
+    const float middle = low / 2 + high / 2;
+    size_t count = 0;
+    for (size_t i = 0; i < n; ++i) count += values[i] <= middle;
+    (count < k ? low : high) = middle;
+    if (count >= k && count <= k + k / 8) break;
+  }
+  return high;
+}
 
 }  // namespace
 
@@ -50,7 +69,7 @@ Fp32Scan::Fp32Scan(const Queries& queries, int slots)
 
 size_t Fp32Scan::QueryPanel() const {
   const size_t fitting = kPanelBytes / (queries_.dimension * sizeof(float));
-  return std::clamp(fitting / 6 * 6, size_t{6}, kMaxPanel);
+  return std::clamp(fitting / kTileQueries * kTileQueries, kTileQueries, kMaxPanel);
 }
 
 SelectRule Fp32Scan::RuleFor(Form form, const QueryNorm& norm, float bound) const {
@@ -129,29 +148,11 @@ class Fp32Scan::Pass {
   // Whether what is measured of rows is looked at.
   bool UsesNorms() const { return form_ == Form::kDots; }
 
-  // Whether rows are better met in a large first tile: nothing is known that would exclude some.
-  bool Seeds() const {
-    return scan_.queries_.selection == nullptr && collectors_[0].threshold() == Candidates::kNone &&
-           collectors_[0].k() <= kSeedRows / 2;
-  }
-
-  // Where nothing is known yet: no row beyond what the k nearest of these, by their scanned keys, cannot exceed.
-  void Seed(size_t j, const float* key, const float* norm2_low, size_t taken, size_t top) {
-    Candidates& collector = collectors_[j];
-    if (collector.threshold() != Candidates::kNone || collector.k() > taken / 2) return;
-    const SelectRule& rule = rules_[j];
-    std::pair<float, uint32_t> order[kSeedRows];
-    for (size_t i = 0; i < taken; ++i)
-      order[i] = {rule.key_weight * key[i] + (rule.norm2_weight == 0 ? 0 : rule.norm2_weight * norm2_low[i]),
-                  static_cast<uint32_t>(i)};
-    std::nth_element(order, order + collector.k() - 1, order + taken);
-    float largest = -Candidates::kNone;
-    for (size_t i = 0; i < collector.k(); ++i)
-      largest = std::max(
-          largest,
-          scan_.IntervalFor(form_, key[order[i].second], scan_.norms_[first_ + j], part_, top + order[i].second).upper);
-    collector.Lower(largest);
-    rules_[j] = scan_.RuleFor(form_, scan_.norms_[first_ + j], collector.threshold());
+  // How many rows are to be met in a large first tile, where nothing is known that would exclude some; else none.
+  size_t Seeds() const {
+    const Candidates& collector = collectors_[0];
+    if (scan_.queries_.selection != nullptr || collector.threshold() != Candidates::kNone) return 0;
+    return collector.k() <= kMostSeedRows / 2 ? SeedRows(collector.k()) : 0;
   }
 
   // rows (taken, d) with what is measured of them; row_of(i) is the row of the part that row i is.
@@ -159,10 +160,13 @@ class Fp32Scan::Pass {
   void Take(const float* rows, const float* norm2_low, const float* norm_high, size_t taken, RowOf row_of) {
     const Queries& queries = scan_.queries_;
     const auto tile = form_ == Form::kDots ? scan_.kernels_.dot_tile : scan_.kernels_.l2_tile;
-    tile(rows, taken, queries.row(first_), count_, queries.dimension, keys_, taken);
+    const bool seeds = Seeds() > 0;
+    const size_t at_once = std::min(count_, kSeedKeys / taken / kTileQueries * kTileQueries);
     for (size_t j = 0; j < count_; ++j) {
-      const float* key = keys_ + j * taken;
-      if (taken > kMaxTileRows) Seed(j, key, norm2_low, taken, row_of(0));
+      if (j % at_once == 0)
+        tile(rows, taken, queries.row(first_ + j), std::min(at_once, count_ - j), queries.dimension, keys_, taken);
+      const float* key = keys_ + j % at_once * taken;
+      if (seeds) Seed(j, key, norm2_low, taken, row_of(0));
       const size_t found = scan_.kernels_.select(key, norm2_low, norm_high, taken, rules_[j], hits_);
       if (found == 0) continue;
       const QueryNorm& norm = scan_.norms_[first_ + j];
@@ -180,6 +184,28 @@ class Fp32Scan::Pass {
   }
 
  private:
+  // No row beyond what k of these, about the nearest by their scanned keys, cannot exceed.
+  void Seed(size_t j, const float* key, const float* norm2_low, size_t taken, size_t top) {
+    Candidates& collector = collectors_[j];
+    if (collector.threshold() != Candidates::kNone || collector.k() > taken / 2) return;
+    SelectRule& rule = rules_[j];
+    const QueryNorm& norm = scan_.norms_[first_ + j];
+    float values[kMostSeedRows];
+    for (size_t i = 0; i < taken; ++i)
+      values[i] = rule.key_weight * key[i] + (rule.norm2_weight == 0 ? 0 : rule.norm2_weight * norm2_low[i]);
+    const float cut = CutOf(values, taken, collector.k());
+    float largest = -Candidates::kNone;
+    size_t count = 0;
+    for (size_t i = 0; i < taken; ++i) {
+      if (!(values[i] <= cut)) continue;
+      largest = std::max(largest, scan_.IntervalFor(form_, key[i], norm, part_, top + i).upper);
+      ++count;
+    }
+    if (count < collector.k()) return;  // some were not finite
+    collector.Lower(largest);
+    rule = scan_.RuleFor(form_, norm, collector.threshold());
+  }
+
   float* const keys_;
   const Fp32Scan& scan_;
   const Part& part_;
@@ -187,7 +213,7 @@ class Fp32Scan::Pass {
   Candidates* const collectors_;
   float* const row_scratch_;
   const Form form_;
-  uint32_t hits_[kSeedRows];
+  uint32_t hits_[kMostSeedRows];
   SelectRule rules_[kMaxPanel];
 };
 
@@ -207,10 +233,10 @@ void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
     return;
   }
   std::vector<float>& keys = keys_[static_cast<size_t>(slot)];
-  keys.resize(std::max(kKeys, count * kSeedRows));
+  keys.resize(kSeedKeys);
   Pass pass(*this, part, first, count, collectors, keys.data(), row_scratch);
   for (size_t top = rows.begin, taken; top < rows.end; top += taken) {
-    taken = std::min(block.aligned() && pass.Seeds() ? kSeedRows : tile_rows, rows.end - top);
+    taken = std::min(std::max(block.aligned() ? pass.Seeds() : 0, tile_rows), rows.end - top);
     pass.Take(block.Rows(top, taken, scratch.data()), block.norm2_low.data() + top, block.norm_high.data() + top, taken,
               [top](size_t i) { return top + i; });
   }

@@ -49,11 +49,20 @@ void Evaluate(const Queries& queries, std::vector<Pair>& pairs, int max_threads,
   });
 }
 
+// Drops the rows from `begin` on that the threshold has come to exclude; returns how many rows are left.
+size_t DropExcluded(std::vector<Interval>& open, size_t begin, float threshold) {
+  open.erase(std::remove_if(open.begin() + static_cast<std::ptrdiff_t>(begin), open.end(),
+                            [=](const Interval& row) { return row.lower > threshold; }),
+             open.end());
+  return open.size();
+}
+
 }  // namespace
 
-void RefineCandidates(const Queries& queries, size_t first, size_t count, Candidates* collectors, int max_threads,
+void RefineCandidates(const Queries& queries, Candidates* collectors, int max_threads,
                       const Cancellation& cancellation) {
   ThreadPool& pool = ThreadPool::Shared();
+  const size_t count = queries.count;
   const int threads = count >= 16 ? max_threads : 1;
   std::vector<std::vector<Interval>> open(count);
   std::vector<size_t> begin(count), end(count), at(count + 1);
@@ -66,7 +75,7 @@ void RefineCandidates(const Queries& queries, size_t first, size_t count, Candid
     pairs.resize(at[count]);
     pool.ParallelFor(count, threads, [&](size_t j, int) {
       for (size_t i = begin[j]; i < end[j]; ++i)
-        pairs[at[j] + i - begin[j]] = {open[j][i].label, static_cast<uint32_t>(first + j), 0};
+        pairs[at[j] + i - begin[j]] = {open[j][i].label, static_cast<uint32_t>(j), 0};
     });
     Evaluate(queries, pairs, max_threads, cancellation);
     pool.ParallelFor(count, threads, [&](size_t j, int) {
@@ -75,11 +84,20 @@ void RefineCandidates(const Queries& queries, size_t first, size_t count, Candid
       for (size_t i = at[j]; i < at[j + 1]; ++i) nearest.push_back({pairs[i].key, pairs[i].label});
       collectors[j].Learn(nearest.data(), nearest.size());
       begin[j] = end[j];
-      const float threshold = collectors[j].threshold();
-      const auto rest = std::remove_if(open[j].begin() + static_cast<std::ptrdiff_t>(begin[j]), open[j].end(),
-                                       [=](const Interval& row) { return row.lower > threshold; });
-      end[j] = static_cast<size_t>(rest - open[j].begin());
+      end[j] = DropExcluded(open[j], begin[j], collectors[j].threshold());
     });
+  }
+}
+
+void RefineQuery(const Refiner& refiner, Candidates& collector) {
+  std::vector<Interval> open;
+  std::vector<Nearest> nearest;
+  for (size_t begin = 0, end = collector.Take(open); begin < end;) {
+    nearest.clear();
+    for (size_t i = begin; i < end; ++i) nearest.push_back({refiner.Key(open[i].label), open[i].label});
+    collector.Learn(nearest.data(), nearest.size());
+    begin = end;
+    end = DropExcluded(open, begin, collector.threshold());
   }
 }
 

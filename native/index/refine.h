@@ -7,10 +7,12 @@
 
 namespace flatrank {
 
-// Gives the rows that the scans left over their keys, so that every collector holds the nearest of its query;
-// collectors (count) are those of queries [first, first + count).
-void RefineCandidates(const Queries& queries, size_t first, size_t count, Candidates* collectors, int max_threads,
+// Gives the rows that the scans left over their keys, so that every collector (queries.count) holds the nearest of its
+// query.
+void RefineCandidates(const Queries& queries, Candidates* collectors, int max_threads,
                       const Cancellation& cancellation);
+// The same for one query, on one thread: for rows that are in its cache anyway.
+void RefineQuery(const Refiner& refiner, Candidates& collector);
 
 }  // namespace flatrank
 

@@ -35,6 +35,7 @@ constexpr size_t kCodedGap = 64;                  // the same where they have co
 
 constexpr size_t kSmallBytes = size_t{4} << 20;  // of rows that every thread may as well go over by itself
 constexpr size_t kLeastShare = 8;                // queries a thread has then
+constexpr size_t kLeastWhole = 2048;             // rows that are met at once then, however long they are
 
 // A task: rows that queries of one panel meet. Ordered so that tasks of one thread prepare a panel for a block once.
 struct Task {
@@ -54,7 +55,7 @@ bool DividesQueries(const Queries& queries, size_t threads) {
   size_t bytes = 0;
   for (const Part& part : queries.snapshot->parts)
     bytes += queries.dimension * (part.coded + (part.rows - part.coded) * sizeof(float));
-  return threads > 1 && bytes <= kSmallBytes && queries.count >= threads * kLeastShare;
+  return bytes <= kSmallBytes && (threads == 1 || queries.count >= threads * kLeastShare);
 }
 
 // How many queries a task has at once.
@@ -113,9 +114,9 @@ void ForWanted(const RowRange& rows, const Selection* selection, Body body) {
   }
 }
 
-// Collects the candidates of some queries and refines them; collectors (queries.count).
-std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, size_t k, float limit, int max_threads,
-                                const Cancellation& cancellation) {
+// The k nearest of some queries, (queries.count) lists.
+std::vector<std::vector<Nearest>> Collect(const Queries& queries, const CodeSpace& space, size_t k, float limit,
+                                          int max_threads, const Cancellation& cancellation) {
   ThreadPool& pool = ThreadPool::Shared();
   // Of rows that are left out most cost nothing.
   const size_t rows = std::max(queries.snapshot->rows, size_t{1});
@@ -126,6 +127,7 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
   Int8Scan scan(queries, space, k == Candidates::kAll ? 0 : k, threads);
   const size_t panel = PanelOf(queries, scan.QueryPanel(), static_cast<size_t>(threads));
   const size_t panels = (queries.count + panel - 1) / panel;
+  const bool whole = DividesQueries(queries, static_cast<size_t>(threads));
   const std::vector<Task> tasks = Divide(queries, panels, static_cast<size_t>(threads));
 
   // collectors[slot][query]; a slot's are made by the thread that uses them. Thresholds are shared as they fall.
@@ -140,7 +142,7 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
     const size_t first = task.panel * panel, count = std::min(panel, queries.count - first);
     for (size_t j = first; j < first + count; ++j) mine[j].Lower(thresholds[j].load(std::memory_order_relaxed));
     const Part& part = *task.rows.part;
-    const size_t chunk = ChunkRows(part, queries.dimension);
+    const size_t chunk = std::max(ChunkRows(part, queries.dimension), whole ? kLeastWhole : 0);
     std::vector<uint32_t> apart;
     for (size_t begin = task.rows.begin; begin < task.rows.end; begin += chunk) {
       const RowRange taken{&part, begin, std::min(begin + chunk, task.rows.end)};
@@ -159,10 +161,26 @@ std::vector<Candidates> Collect(const Queries& queries, const CodeSpace& space, 
   });
 
   std::vector<Candidates> merged(queries.count, Candidates(k, limit));
-  for (auto& slot : collectors)
-    for (size_t j = 0; j < slot.size(); ++j) merged[j].Merge(slot[j]);
-  RefineCandidates(queries, 0, queries.count, merged.data(), threads, cancellation);
-  return merged;
+  std::vector<std::vector<Nearest>> nearest(queries.count);
+  const auto merge = [&](size_t j) {
+    for (auto& slot : collectors)
+      if (!slot.empty()) merged[j].Merge(slot[j]);
+  };
+  if (whole && queries.snapshot->rows * queries.dimension * sizeof(float) <= kSmallBytes) {
+    pool.ParallelFor(queries.count, threads, [&](size_t j, int) {
+      cancellation.ThrowIfCancelled();
+      merge(j);
+      std::vector<float> scratch(queries.dimension);
+      RefineQuery(queries.refiner(j, scratch.data()), merged[j]);
+      nearest[j] = merged[j].TakeNearest();
+    });
+  } else {
+    for (size_t j = 0; j < queries.count; ++j) merge(j);
+    RefineCandidates(queries, merged.data(), threads, cancellation);
+    pool.ParallelFor(queries.count, queries.count >= kManyQueries ? threads : 1,
+                     [&](size_t j, int) { nearest[j] = merged[j].TakeNearest(); });
+  }
+  return nearest;
 }
 
 size_t WantedRows(const Snapshot& snapshot, const SearchOptions& options) {
@@ -184,8 +202,8 @@ void InBatches(const Snapshot& snapshot, size_t wanted, const CodeSpace& space, 
                           &snapshot,
                           options.selection,
                           wanted};
-    std::vector<Candidates> collectors = Collect(queries, space, k, limit, options.max_threads, cancellation);
-    for (size_t j = 0; j < queries.count; ++j) body(first + j, collectors[j].TakeNearest());
+    const auto nearest = Collect(queries, space, k, limit, options.max_threads, cancellation);
+    for (size_t j = 0; j < queries.count; ++j) body(first + j, nearest[j]);
   }
 }
 
