@@ -36,12 +36,22 @@ size_t SeedRows(size_t k) { return std::clamp(16 * std::min(k, kMostSeedRows), k
 // A value that at least k of the n values do not exceed, and not many more. Halving what is in question takes a dozen
 // passes over values in L1, which costs less than any selection that moves them.
 float CutOf(const float* values, size_t n, size_t k) {
-  const auto [least, most] = std::minmax_element(values, values + n);
-  float low = *least, high = *most;
+  constexpr size_t kLanes = 16;  // side by side, as the compiler does not reorder comparisons of floats
+  float least[kLanes], most[kLanes];
+  for (size_t l = 0; l < kLanes; ++l) least[l] = most[l] = values[0];
+  for (size_t i = 0; i < n; i += kLanes) {
+    const float* const some = values + std::min(i, n < kLanes ? 0 : n - kLanes);
+    for (size_t l = 0; l < std::min(n, kLanes); ++l) {
+      least[l] = some[l] < least[l] ? some[l] : least[l];
+      most[l] = some[l] > most[l] ? some[l] : most[l];
+    }
+  }
+  float low = *std::min_element(least, least + kLanes), high = *std::max_element(most, most + kLanes);
   for (int step = 0; step < 24; ++step) {
     const float middle = low / 2 + high / 2;
-    size_t count = 0;
-    for (size_t i = 0; i < n; ++i) count += values[i] <= middle;
+    int32_t counted = 0;
+    for (size_t i = 0; i < n; ++i) counted += values[i] <= middle;
+    const size_t count = static_cast<size_t>(counted);
     (count < k ? low : high) = middle;
     if (count >= k && count <= k + k / 8) break;
   }
