@@ -1,10 +1,11 @@
-// Models as they are kept in the repository: without ONNX files, weights in 16-bit floats, embeddings of length 1.
+// Models as they are kept in the repository: without ONNX files, weights in 16-bit floats, embeddings of length 1, texts of up to
+// `maxLength` tokens, though fewer may have been read in training.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SafetensorsFile } from '../../dist/formats/safetensors.js';
 import { writeSafetensors } from '../../dist/formats/safetensors-write.js';
 
-export async function publish(biEncoder, crossEncoder, out) {
+export async function publish(biEncoder, crossEncoder, out, { maxLength }) {
   for (const [from, name] of [
     [biEncoder, 'bi-encoder'],
     [crossEncoder, 'cross-encoder'],
@@ -14,6 +15,9 @@ export async function publish(biEncoder, crossEncoder, out) {
     const left = new Set(['onnx', 'model.safetensors']);
     cpSync(from, to, { recursive: true, filter: (file) => !left.has(path.basename(file)) });
     await writeHalves(path.join(from, 'model.safetensors'), path.join(to, 'model.safetensors'));
+    const settings = path.join(to, 'tokenizer_config.json');
+    const read = JSON.parse(readFileSync(settings, 'utf8'));
+    writeFileSync(settings, `${JSON.stringify({ ...read, model_max_length: maxLength }, null, 2)}\n`);
   }
   normalize(path.join(out, 'bi-encoder'));
 }
