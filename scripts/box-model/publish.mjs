@@ -15,9 +15,16 @@ export async function publish(biEncoder, crossEncoder, out, { maxLength }) {
     const left = new Set(['onnx', 'model.safetensors']);
     cpSync(from, to, { recursive: true, filter: (file) => !left.has(path.basename(file)) });
     await writeHalves(path.join(from, 'model.safetensors'), path.join(to, 'model.safetensors'));
-    const settings = path.join(to, 'tokenizer_config.json');
-    const read = JSON.parse(readFileSync(settings, 'utf8'));
-    writeFileSync(settings, `${JSON.stringify({ ...read, model_max_length: maxLength }, null, 2)}\n`);
+    for (const [settings, key] of [
+      ['tokenizer_config.json', 'model_max_length'],
+      ['sentence_bert_config.json', 'max_seq_length'],
+    ]) {
+      const file = path.join(to, settings);
+      writeFileSync(
+        file,
+        `${JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [key]: maxLength }, null, 2)}\n`,
+      );
+    }
   }
   normalize(path.join(out, 'bi-encoder'));
 }
