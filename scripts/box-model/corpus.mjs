@@ -1,16 +1,18 @@
-// The text that the models learn from, and what is held out of it. Whole pages are: a tenth of them, in both languages.
+// The text that the models learn from, and what is held out of it. Whole pages are, in both languages: a tenth of them, and a
+// twentieth that the later stages do not learn from and are compared by.
 import path from 'node:path';
 import { readJsonl, readRecords } from 'flatrank';
 import { Generator } from '../../dist/random/index.js';
 
 const seed = 42;
 const heldOut = 0.1;
+const compared = 0.05;
 /** Licences under which text may be learnt from. */
 const licences = new Set(['CC-BY-4.0', 'MIT', 'Apache-2.0', 'MIT OR Apache-2.0']);
 /** Its licence would do, but a publisher sells the same translation as a book. */
 const leftOut = ({ source, lang }) => source === 'rust-book' && lang === 'ko';
 
-/** Sections of documentation: { source, page, anchor, lang, title, query, text, test }, in the order of the files. */
+/** Sections of documentation: { source, page, anchor, lang, title, query, text, test, validation }, in the order of the files. */
 export async function readSections(data) {
   const sections = { docs: [], tldr: [] };
   for (const [kind, list] of Object.entries(sections)) {
@@ -24,9 +26,11 @@ export async function readSections(data) {
         list.push({ source, page: `${source} ${page}`, anchor, lang, title, query, text });
       }
     const pages = [...new Set(list.map(({ page }) => page))];
-    const order = new Generator(seed).permutation(pages.length).subarray(0, Math.ceil(heldOut * pages.length));
-    const held = new Set(Array.from(order, (i) => pages[i]));
-    for (const section of list) section.test = held.has(section.page);
+    const order = Array.from(new Generator(seed).permutation(pages.length), (i) => pages[i]);
+    const [tested, validated] = [heldOut, heldOut + compared].map((share) => Math.ceil(share * pages.length));
+    const [test, validation] = [new Set(order.slice(0, tested)), new Set(order.slice(tested, validated))];
+    for (const section of list)
+      Object.assign(section, { test: test.has(section.page), validation: validation.has(section.page) });
   }
   return sections;
 }

@@ -39,6 +39,18 @@ export function distillation({ docs, tldr, pairs, lines, words }) {
   return [...examples.values()];
 }
 
+/** The texts without those of pages that models are compared by. */
+export function withoutValidation({ docs, pairs, lines, ...rest }) {
+  const left = docs.filter(({ validation }) => !validation);
+  const kept = pairs.docs.filter(({ en }) => !en.validation);
+  return {
+    docs: left,
+    pairs: { ...pairs, docs: kept },
+    lines: { ...lines, docs: parallelLines(kept) },
+    ...rest,
+  };
+}
+
 /** Pairs of texts that belong together: lists of `count`, one an objective. */
 export function ranking({ docs, tldr, pairs, lines, talk, words }, count) {
   const titles = counts(docs.map(({ title }) => title));
@@ -120,10 +132,9 @@ export async function mined({ docs, pairs }, encoder, { perQuery, count, onProgr
 
 /**
  * Labelled pairs for a cross-encoder, each question with its own text and with one at random: lines with their translations,
- * titles with a line of their section, questions that name words of a passage, talk; and whole sections, also with what was
- * mined. From mined texts alone it would learn nothing.
+ * titles with a line of their section, questions that name words of a passage, talk.
  */
-export function labelled({ docs, lines, talk, words }, hard) {
+export function labelled({ docs, lines, talk, words }) {
   const random = new Generator(seed + 1);
   const other = (list) => list[random.integers(list.length)];
   const examples = [];
@@ -152,8 +163,58 @@ export function labelled({ docs, lines, talk, words }, hard) {
     for (const [question, passage] of passages) add(question, passage, other(passages)[1]);
   }
   for (const [question, answer] of sample(talk.answers, 500)) add(question, answer, other(talk.answers)[1]);
-  for (const { texts } of hard.slice(0, 800)) add(texts[0], texts[1], texts[2], other(docs).text);
   return examples;
+}
+
+/**
+ * Titles with their section and the `k` that `encoder` ranks first of all other sections of that language: to the English ones
+ * from both languages, and to the Korean ones. Sections of the same heading are left out. Gives the texts, and of each
+ * title the places of itself, its section and those.
+ */
+export async function candidates({ docs, pairs }, encoder, { k, onProgress }) {
+  const places = new Map();
+  const placeOf = (text) => places.get(text) ?? places.set(text, places.size).size - 1;
+  const lists = [];
+  for (const [to, from] of [
+    ['en', 'ko'],
+    ['ko', 'en'],
+  ]) {
+    const corpus = docs.filter(({ lang }) => lang === to);
+    const rows = [
+      ...(to === 'en' ? corpus : pairs.docs.map((both) => both[to])).map(({ query, text }) => pair([query, text])),
+      ...pairs.docs.map((both) => pair([both[from].query, both[to].text])),
+    ];
+    const found = await mineHardNegatives(encoder, rows, {
+      ...{ corpus: corpus.map(({ text }) => text), rangeMax: k, perQuery: k, outputFormat: 'n-tuple', onProgress },
+    });
+    for (const { texts } of found) lists.push(texts.map(placeOf));
+  }
+  return { texts: [...places.keys()], lists };
+}
+
+/**
+ * Labelled pairs from such lists: a title with its own section, which is 1, and with `perQuery` of the others, each what
+ * `label` gives, if it gives something, and with `atRandom` of that language that are not in its list, 0.
+ */
+export function ranked({ texts, lists }, label, { count, perQuery, atRandom }) {
+  const random = new Generator(seed + 2);
+  const positives = [...new Set(lists.map(([, positive]) => positive))];
+  const inKorean = (place) => /[가-힣]/.test(texts[place]);
+  const [korean, english] = [true, false].map((is) => positives.filter((place) => inKorean(place) === is));
+  return sample(lists, count).flatMap((list) => {
+    const [query, positive, ...others] = list.map((place) => texts[place]);
+    const known = random
+      .shuffle(others)
+      .map((text) => ({ texts: [query, text], label: label(query, text) }))
+      .filter(({ label }) => label !== undefined);
+    const alike = inKorean(list[1]) ? korean : english;
+    const far = Array.from({ length: atRandom }, () => alike[random.integers(alike.length)]);
+    return [
+      { texts: [query, positive], label: 1 },
+      ...known.slice(0, perQuery),
+      ...far.filter((place) => !list.includes(place)).map((place) => ({ texts: [query, texts[place]], label: 0 })),
+    ];
+  });
 }
 
 const pair = (texts) => ({ texts });

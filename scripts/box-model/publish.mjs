@@ -1,10 +1,11 @@
-// Models as they are kept in the repository: without ONNX files, weights in 16-bit floats, embeddings of length 1.
+// Models as they are kept in the repository: without ONNX files, weights in 16-bit floats, embeddings of length 1, texts of up to
+// `maxLength` tokens, though fewer may have been read in training.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SafetensorsFile } from '../../dist/formats/safetensors.js';
 import { writeSafetensors } from '../../dist/formats/safetensors-write.js';
 
-export async function publish(biEncoder, crossEncoder, out) {
+export async function publish(biEncoder, crossEncoder, out, { maxLength }) {
   for (const [from, name] of [
     [biEncoder, 'bi-encoder'],
     [crossEncoder, 'cross-encoder'],
@@ -14,6 +15,16 @@ export async function publish(biEncoder, crossEncoder, out) {
     const left = new Set(['onnx', 'model.safetensors']);
     cpSync(from, to, { recursive: true, filter: (file) => !left.has(path.basename(file)) });
     await writeHalves(path.join(from, 'model.safetensors'), path.join(to, 'model.safetensors'));
+    for (const [settings, key] of [
+      ['tokenizer_config.json', 'model_max_length'],
+      ['sentence_bert_config.json', 'max_seq_length'],
+    ]) {
+      const file = path.join(to, settings);
+      writeFileSync(
+        file,
+        `${JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [key]: maxLength }, null, 2)}\n`,
+      );
+    }
   }
   normalize(path.join(out, 'bi-encoder'));
 }

@@ -14,7 +14,17 @@ import {
   fit,
 } from 'flatrank';
 import { comparingCrossEncoder } from './comparing.mjs';
-import { distillation, labelled, mined, ranking, sample, trainingTexts } from './examples.mjs';
+import {
+  candidates,
+  distillation,
+  labelled,
+  mined,
+  ranked,
+  ranking,
+  sample,
+  trainingTexts,
+  withoutValidation,
+} from './examples.mjs';
 import { publish } from './publish.mjs';
 import { reduced, teacherEmbeddings } from './teacher.mjs';
 
@@ -25,7 +35,7 @@ const { values: o } = parseArgs({
     tokenizer: { type: 'string' },
     out: { type: 'string', default: 'box-model' },
     steps: { type: 'string' },
-    stages: { type: 'string', default: 'distill,rank,mine,hard,cross,publish' },
+    stages: { type: 'string', default: 'distill,rank,mine,hard,lists,cross,rerank,publish' },
   },
 });
 if (!o.data || !o.teacher) throw new Error('--data DIR and --teacher DIR are needed');
@@ -74,18 +84,45 @@ async function stage(name, open, options) {
   await model.dispose();
 }
 
-/** Texts with the teacher's embeddings. */
-async function taught() {
+/** Texts with their places among the teacher's embeddings. */
+async function teachings() {
   const list = distillation(texts);
   const english = [...new Set(list.map((example) => example.english))];
   const embeddings = await teacherEmbeddings(o.teacher, english, folder('teacher'), {
     maxSeqLength: 128,
     onProgress: progress('teacher', 2048),
   });
+  const places = new Map(english.map((text, i) => [text, i]));
+  return { embeddings, places: new Map(list.map(({ text, english }) => [text, places.get(english)])) };
+}
+
+/** Texts with the teacher's embeddings. */
+async function taught() {
+  const { embeddings, places } = await teachings();
   const { targets, kept } = reduced(embeddings, config.hidden_size);
   console.log(`${config.hidden_size} components keep ${(100 * kept).toFixed(1)}% of the teacher's embeddings`);
-  const places = new Map(english.map((text, i) => [text, i]));
-  return list.map(({ text, english }) => ({ texts: [text], label: targets.row(places.get(english)) }));
+  return [...places].map(([text, place]) => ({ texts: [text], label: targets.row(place) }));
+}
+
+/** Labels of titles with sections that are not their own, up to 0.5 where the teacher finds them alike; if it knows both. */
+async function opinions() {
+  const { embeddings, places } = await teachings();
+  return (query, text) => {
+    const [a, b] = [query, text].map((known) => places.get(known));
+    if (a === undefined || b === undefined) return undefined;
+    const other = embeddings.row(b);
+    const cosine = embeddings.row(a).reduce((sum, x, i) => sum + x * other[i], 0);
+    return 0.5 / (1 + Math.exp(-10 * (cosine - 0.6)));
+  };
+}
+
+/** Titles with sections and with what is not their section, and easier pairs. */
+async function judged(options) {
+  const examples = [
+    ...ranked(await candidateLists(), await opinions(), options),
+    ...sample(labelled(withoutValidation(texts)), 2_400),
+  ];
+  return [{ examples, loss: new BinaryCrossEntropyLoss() }];
 }
 
 const stages = {
@@ -128,39 +165,55 @@ const stages = {
         ...{ batchSize: 48, learningRate: 1e-4, warmupSteps: 10, dropout: false },
       }),
     ),
+  lists: () => candidateLists(),
   cross: () =>
     stage(
       'cross',
       async () => {
         const some = sample([...texts.docs, ...texts.tldr], 400).map(({ text }) => text);
-        await comparingCrossEncoder(folder('rank'), folder('comparing'), some, { seed, maxLength: 256 });
-        return CrossEncoder.load(folder('comparing'));
+        await comparingCrossEncoder(folder('hard'), folder('comparing'), some, { seed, maxLength: 256 });
+        return CrossEncoder.load(folder('comparing'), { maxLength: 128 });
       },
       async () => ({
-        objectives: [{ examples: labelled(texts, await hardNegatives()), loss: new BinaryCrossEntropyLoss() }],
-        ...{
-          batchSize: 32,
-          learningRate: 4e-4,
-          warmupSteps: 30,
-          dropout: false,
-          learningRates: { classifier: 1e-3, 'pooler.': 1e-3 },
-        },
+        objectives: await judged({ count: 2_400, perQuery: 1, atRandom: 2 }),
+        ...{ batchSize: 32, learningRate: 2e-4, warmupSteps: 20, dropout: false },
       }),
     ),
-  publish: () => publish(folder('hard'), folder('cross'), folder('box-ko-en')),
+  rerank: () =>
+    stage(
+      'rerank',
+      () => CrossEncoder.load(folder('cross'), { maxLength: 128 }),
+      async () => ({
+        objectives: await judged({ count: 4_200, perQuery: 2, atRandom: 1 }),
+        ...{ batchSize: 32, learningRate: 2e-4, warmupSteps: 20, dropout: false },
+      }),
+    ),
+  publish: () => publish(folder('hard'), folder('rerank'), folder('box-ko-en'), { maxLength: 256 }),
 };
 
-/** Titles with their sections and two that the ranking model takes for them, found once. */
-async function hardNegatives() {
-  const file = folder('mined.json');
+/** What is found once with a bi-encoder, in a file. */
+async function found(name, bi, find) {
+  const file = folder(`${name}.json`);
   if (!existsSync(file)) {
-    const encoder = await SentenceTransformer.load(folder('rank'), { precision: 'int8' });
-    const found = await mined(texts, encoder, { perQuery: 2, count: 2_400, onProgress: progress('mine', 2000) });
+    const encoder = await SentenceTransformer.load(folder(bi), { precision: 'int8' });
+    const list = await find(encoder);
     await encoder.dispose();
-    writeFileSync(`${file}.tmp`, JSON.stringify(found));
+    writeFileSync(`${file}.tmp`, JSON.stringify(list));
     renameSync(`${file}.tmp`, file);
   }
   return JSON.parse(readFileSync(file, 'utf8'));
 }
+
+/** Titles with their sections and two that the ranking model takes for them. */
+const hardNegatives = () =>
+  found('mined', 'rank', (encoder) =>
+    mined(texts, encoder, { perQuery: 2, count: 2_400, onProgress: progress('mine', 2000) }),
+  );
+
+/** Titles with their sections and the 30 that the bi-encoder ranks first besides. */
+const candidateLists = () =>
+  found('lists', 'hard', (encoder) =>
+    candidates(withoutValidation(texts), encoder, { k: 30, onProgress: progress('lists', 2000) }),
+  );
 
 for (const name of o.stages.split(',')) await stages[name]();

@@ -12,10 +12,12 @@ const tails = {
 };
 
 export class Words {
+  #seed;
   #random;
   #vocabulary;
 
   constructor(tokenizer, seed) {
+    this.#seed = seed;
     this.#random = new Generator(seed);
     const { vocab } = JSON.parse(readFileSync(path.join(tokenizer, 'tokenizer.json'), 'utf8')).model;
     const pieces = Object.keys(vocab);
@@ -26,10 +28,12 @@ export class Words {
     };
   }
 
-  /** Every English word of the vocabulary, and `count` lists of a few of them. */
+  /** Every English word of the vocabulary, and `count` lists of a few of them: the same whenever they are asked for. */
   english(count) {
     const { words } = this.#vocabulary.en;
-    const list = () => Array.from({ length: 2 + this.#random.integers(8) }, () => this.#pick(words)).join(' ');
+    const random = new Generator(this.#seed);
+    const word = () => words[random.integers(words.length)];
+    const list = () => Array.from({ length: 2 + random.integers(8) }, word).join(' ');
     return [...words, ...Array.from({ length: count }, list)];
   }
 
