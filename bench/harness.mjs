@@ -1,6 +1,6 @@
 // What the benchmarks share: interleaved timing, peers in processes of their own, tables.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -120,10 +120,11 @@ export async function withScratch(use) {
     return await use({
       write(name, data) {
         const file = path.join(folder, name);
-        writeFileSync(
-          file,
-          typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-        );
+        const bytes =
+          typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+        const out = openSync(file, 'w');
+        for (let at = 0; at < bytes.length;) at += writeSync(out, bytes, at, Math.min(2 ** 30, bytes.length - at)); // at once: 2 GB
+        closeSync(out);
         return file;
       },
     });
