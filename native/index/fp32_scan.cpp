@@ -243,7 +243,7 @@ void Fp32Scan::Run(const RowRange& rows, size_t first, size_t count, Candidates*
     return;
   }
   std::vector<float>& keys = keys_[static_cast<size_t>(slot)];
-  keys.resize(kSeedKeys);
+  keys.resize(std::max(kKeys, std::min(count * kMostSeedRows, kSeedKeys)));
   Pass pass(*this, part, first, count, collectors, keys.data(), row_scratch);
   for (size_t top = rows.begin, taken; top < rows.end; top += taken) {
     taken = std::min(std::max(block.aligned() ? pass.Seeds() : 0, tile_rows), rows.end - top);
