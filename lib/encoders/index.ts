@@ -9,4 +9,4 @@ export { GroupedLayout } from './grouped-layout.js';
 export { exportedGraph } from './export.js';
 export { initialParameters, inMemory, parameterShapes } from './initialize.js';
 export { Checkpoint, labelCount, type Parameter, type ParameterSource } from './parameters.js';
-export { StreamLayout } from './stream-layout.js';
+export { longText, StreamLayout } from './stream-layout.js';

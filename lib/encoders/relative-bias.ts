@@ -15,9 +15,9 @@ export type RelativeBias = (g: Graph, size: Value, first: boolean) => Value;
 export function relativeBias(b: Builder, a: Architecture): RelativeBias | undefined {
   if (a.relativeBuckets === undefined) return undefined;
   const table = b.parameter('encoder.relative_attention_bias.weight', [a.relativeBuckets, a.heads]);
-  // (2 · positions − 1, heads): the bias of key position minus query position, from the most negative on.
-  const last = a.positions - 1;
-  const byDistance = BigInt64Array.from({ length: 2 * a.positions - 1 }, (_, i) => BigInt(relativeBucket(i - last)));
+  // (2 · last + 1, heads): the bias of key position minus query position, from the most negative on.
+  const last = a.positions + 2; // a text may get up to three places behind its end
+  const byDistance = BigInt64Array.from({ length: 2 * last + 1 }, (_, i) => BigInt(relativeBucket(i - last)));
   const biases = op.gather(b.graph, table, b.graph.constant(byDistance));
   return (g, size, first) => {
     const keys = op.range(g, size, 's');

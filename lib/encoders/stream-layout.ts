@@ -2,15 +2,20 @@ import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops.js';
 import type { Architecture } from './family.js';
 import { separate, type AttentionOptions, type Columns, type Layout } from './layout.js';
-import type { RelativeBias } from './relative-bias.js';
 
 /**
- * The real tokens of all texts, one after another: nothing is padded. Texts of equal length stand together as a block, and
- * attention runs block by block, without a mask, so that a text's numbers do not depend on what it is batched with.
+ * Texts of more tokens than this are to be alone in a batch. Attention then goes tile by tile: the scores of all would fill
+ * the memory. Shorter ones have it computed in one way whatever they are batched with, so that they get the same bits.
+ */
+export const longText = 1024;
+
+/**
+ * The real tokens of all texts, one after another: dense layers compute nothing else. For attention they are gathered into
+ * places (texts, tokens of the longest), and what stands behind the end of a text is left out of its sums; texts of equal
+ * length lie there already.
  *
- * Inputs: `ids`, `positions`, `types` (T); `shapes` (G, 3) texts, tokens a text and hidden size of each block; `starts` and
- * `ends` (G, 2) its first token and the one behind its last, and a 0; for the first tokens alone `first_tokens` (n), and
- * `first_starts` and `first_ends` (G, 2) as `starts` and `ends`, but of texts.
+ * Inputs: `ids`, `positions`, `types` (T); `places` (n, s) the token of each place (behind the end: any of the text's), `back`
+ * (T) the place of each token, `lengths` (n) tokens of each text; for the first tokens alone `first_tokens` (n).
  */
 export class StreamLayout implements Layout {
   readonly ids: Value;
@@ -18,11 +23,20 @@ export class StreamLayout implements Layout {
   readonly types: Value;
   readonly #graph: Graph;
   readonly #hidden: number;
-  readonly #shapes: Value;
-  readonly #count: Value;
-  readonly #single: Value;
-  readonly #blocks: Blocks;
-  readonly #firsts: { readonly tokens: Value; readonly blocks: Blocks } | undefined;
+  readonly #places: Value;
+  readonly #back: Value;
+  readonly #lengths: Value;
+  readonly #firsts: Value | undefined;
+  /** (3) texts, tokens of the longest, hidden size. */
+  readonly #shape: Value;
+  /** Whether every place has a token of its own. */
+  readonly #full: Value;
+  /** Tokens of the longest text. */
+  readonly #longest: Value;
+  /** Whether it is a {@link longText}, where the model can take one. */
+  readonly #long: Value | undefined;
+  /** Rows of the places among the parts of joined layers, by the part. */
+  readonly #rows = new Map<string, Value>();
 
   /** @param first whether {@link first} will be asked for */
   constructor(g: Graph, a: Architecture, first: boolean) {
@@ -31,76 +45,66 @@ export class StreamLayout implements Layout {
     this.ids = g.input('ids', 'int64', ['T']);
     this.positions = g.input('positions', 'int64', ['T']);
     this.types = a.types > 1 ? g.input('types', 'int64', ['T']) : op.int64s(g, 0);
-    this.#shapes = g.input('shapes', 'int64', ['G', 3]);
-    this.#blocks = new Blocks(g, '');
-    this.#firsts = first
-      ? { tokens: g.input('first_tokens', 'int64', ['n']), blocks: new Blocks(g, 'first_') }
-      : undefined;
-    this.#count = op.gather(g, op.shapeOf(g, this.#shapes), op.int64(g, 0));
-    this.#single = op.equal(g, this.#count, op.int64(g, 1));
+    this.#places = g.input('places', 'int64', ['n', 's']);
+    this.#back = g.input('back', 'int64', ['T']);
+    this.#lengths = g.input('lengths', 'int64', ['n']);
+    this.#firsts = first ? g.input('first_tokens', 'int64', ['n']) : undefined;
+    this.#shape = op.concat(g, [op.shapeOf(g, this.#places), op.int64s(g, a.hidden)], 0, 3);
+    this.#longest = op.gather(g, this.#shape, op.int64(g, 1));
+    this.#long = a.positions > longText ? op.greater(g, this.#longest, op.int64(g, longText)) : undefined;
+    const count = op.mul(g, op.gather(g, this.#shape, op.int64(g, 0)), this.#longest);
+    this.#full = op.equal(g, op.shapeOf(g, this.#back), count);
   }
 
   first(x: Value): Value {
-    return op.gather(this.#graph, x, this.#firsts!.tokens);
+    return op.gather(this.#graph, x, this.#firsts!);
   }
 
-  attention(q: Columns, k: Columns, v: Columns, { heads, bias, first }: AttentionOptions): Value {
+  attention(q: Columns, k: Columns, v: Columns, o: AttentionOptions): Value {
     const result = { type: q.x.type, shape: [q.x.shape[0]!, this.#hidden] };
-    const queries = first ? this.#firsts!.blocks : this.#blocks;
-    const [qs, ks, vs] = [queries.of(q), this.#blocks.of(k), this.#blocks.of(v)];
+    const [qs, ks, vs] = [this.#inPlaces(q), this.#inPlaces(k), this.#inPlaces(v)];
     return op.conditional(
       this.#graph,
-      this.#single,
+      this.#full,
       result,
-      (g) => this.#block(g, separate(g, q, k, v), op.int64(g, 0), heads, bias, first),
-      (g) =>
-        op.joinedOver(g, this.#count, result, (body, i) =>
-          this.#block(body, [qs(body, i), ks(body, i), vs(body, i)], i, heads, bias, first),
-        ),
+      (g) => {
+        const apart = (x: Value): Value => op.reshape(g, x, this.#shape, ['n', 's', this.#hidden]);
+        const [query, key, value] = separate(g, q, k, v) as [Value, Value, Value];
+        return this.#attend(g, o.first ? query : apart(query), apart(key), apart(value), undefined, o);
+      },
+      (g) => {
+        const out = this.#attend(g, o.first ? q.x : qs(g), ks(g), vs(g), this.#lengths, o);
+        return o.first ? out : op.gather(g, out, this.#back);
+      },
     );
   }
 
-  #block(
-    g: Graph,
-    [q, k, v]: readonly Value[],
-    i: Value,
-    heads: number,
-    bias: RelativeBias | undefined,
-    first: boolean,
-  ): Value {
-    const shape = op.gather(g, this.#shapes, i);
-    const apart = (x: Value): Value => op.reshape(g, x, shape, ['n', 's', this.#hidden]);
-    const queries = first ? op.unsqueeze(g, q!, 1) : apart(q!);
-    const size = op.gather(g, shape, op.int64(g, 1));
-    const out = op.multiHeadAttention(g, queries, apart(k!), apart(v!), heads, bias?.(g, size, first));
-    return op.reshape(g, out, op.int64s(g, -1, this.#hidden), q!.shape);
-  }
-}
-
-/** Where the blocks lie in a stream. */
-class Blocks {
-  readonly #graph: Graph;
-  readonly #starts: Value;
-  readonly #ends: Value;
-  /** First and last corner of each block, by its columns: the layers share them. */
-  readonly #corners = new Map<string, { readonly from: Value; readonly to: Value }>();
-
-  constructor(g: Graph, prefix: string) {
-    this.#graph = g;
-    this.#starts = g.input(`${prefix}starts`, 'int64', ['G', 2]);
-    this.#ends = g.input(`${prefix}ends`, 'int64', ['G', 2]);
+  #attend(g: Graph, q: Value, k: Value, v: Value, lengths: Value | undefined, o: AttentionOptions): Value {
+    const { heads, bias, first } = o;
+    const query = first ? op.unsqueeze(g, q, 1) : q;
+    const node = { heads, bias: bias?.(g, this.#longest, first), lengths };
+    const out =
+      lengths || !this.#long
+        ? op.attention(g, query, k, v, node)
+        : op.conditional(
+            g,
+            this.#long,
+            { type: q.type, shape: [query.shape[0]!, query.shape[1]!, this.#hidden] },
+            (branch) => op.flashAttention(branch, query, k, v, node),
+            (branch) => op.attention(branch, query, k, v, node),
+          );
+    return op.reshape(g, out, op.int64s(g, -1, this.#hidden), [first ? 'n' : 'places', this.#hidden]);
   }
 
-  /** What gives the columns of block `i`, in the body of a loop. */
-  of({ x, part, parts }: Columns): (body: Graph, i: Value) => Value {
+  /** What gives the columns in their places, (n, s, hidden), in a branch. */
+  #inPlaces({ x, part, parts }: Columns): (branch: Graph) => Value {
     const g = this.#graph;
-    const count = (x.shape[1] as number) / parts;
-    const key = `${part} ${count}`;
-    const corners = this.#corners.get(key) ?? {
-      from: op.add(g, this.#starts, op.int64s(g, 0, part * count)),
-      to: op.add(g, this.#ends, op.int64s(g, 0, (part + 1) * count)),
-    };
-    this.#corners.set(key, corners);
-    return (body, i) => op.slice(body, x, op.gather(body, corners.from, i), op.gather(body, corners.to, i), 't', count);
+    const key = `${part} ${parts}`;
+    const rows =
+      this.#rows.get(key) ??
+      (parts === 1 ? this.#places : op.add(g, op.mul(g, this.#places, op.int64(g, parts)), op.int64(g, part)));
+    this.#rows.set(key, rows);
+    return (branch) =>
+      op.gather(branch, op.reshape(branch, x, op.int64s(branch, -1, this.#hidden), ['rows', this.#hidden]), rows);
   }
 }

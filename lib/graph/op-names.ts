@@ -5,6 +5,7 @@ export const contribOps = ['FusedMatMul', 'MatMulIntegerToFloat', 'MultiHeadAtte
 export type OpName =
   | 'Abs'
   | 'Add'
+  | 'Attention'
   | 'Cast'
   | 'Concat'
   | 'ConcatFromSequence'
@@ -18,6 +19,7 @@ export type OpName =
   | 'Gather'
   | 'Gelu'
   | 'Gemm'
+  | 'Greater'
   | 'Identity'
   | 'If'
   | 'LayerNormalization'

@@ -144,6 +144,9 @@ export const cast = (g: Graph, x: Value, type: ElementType): Value =>
 /** (rank) the sizes of `x`. */
 export const shapeOf = (g: Graph, x: Value): Value => one(g, 'Shape', [x], { type: 'int64', shape: [x.shape.length] });
 
+export const greater = (g: Graph, a: Value, b: Value): Value =>
+  one(g, 'Greater', [a, b], { type: 'bool', shape: broadcast(a.shape, b.shape) });
+
 export const equal = (g: Graph, a: Value, b: Value): Value =>
   one(g, 'Equal', [a, b], { type: 'bool', shape: broadcast(a.shape, b.shape) });
 
@@ -176,11 +179,30 @@ export const matMulIntegerToFloat = (g: Graph, a: Value, w: Value, scales: Value
     shape: [a.shape[0]!, w.shape[1]!],
   });
 
+/** Options of {@link attention}. */
+export interface AttentionNode {
+  readonly heads: number;
+  /** (1, heads, l, s) added to the scores. */
+  readonly bias: Value | undefined;
+  /** (n) how many of each text's keys count, the leading ones; all unless given. */
+  readonly lengths?: Value | undefined;
+}
+
 /**
- * Scaled dot-product attention of several heads (Vaswani et al. 2017), onnxruntime's fused operator.
- * @param q (n, l, hidden) @param k (n, s, hidden) @param v (n, s, hidden) @param bias (1, heads, l, s) added to the scores
+ * Scaled dot-product attention of several heads (Vaswani et al. 2017).
+ * @param q (n, l, hidden) @param k (n, s, hidden) @param v (n, s, hidden)
  */
-export const multiHeadAttention = (g: Graph, q: Value, k: Value, v: Value, heads: number, bias?: Value): Value =>
+export const attention = (g: Graph, q: Value, k: Value, v: Value, { heads, bias, lengths }: AttentionNode): Value =>
+  one(
+    g,
+    'Attention',
+    lengths ? [q, k, v, bias, undefined, undefined, lengths] : bias ? [q, k, v, bias] : [q, k, v],
+    { type: q.type, shape: [q.shape[0]!, q.shape[1]!, v.shape[2]!] },
+    { q_num_heads: BigInt(heads), kv_num_heads: BigInt(heads) },
+  );
+
+/** {@link attention} to all keys, tile by tile (Dao et al. 2022): for long texts, whose scores would fill the memory. */
+export const flashAttention = (g: Graph, q: Value, k: Value, v: Value, { heads, bias }: AttentionNode): Value =>
   one(
     g,
     'MultiHeadAttention',

@@ -1,3 +1,4 @@
+import { longText } from '../encoders/index.js';
 import type { TokenBatch } from '../runtime/backend.js';
 import type { Tokens } from './tokenizer.js';
 
@@ -7,7 +8,7 @@ export const defaultBatchTokens = 1024;
 /**
  * Cuts texts into batches of similar length: longest first, so that little is padded and the most expensive batch
  * comes at once; texts of equal length stay in input order. A batch padded to its longest text has at most `budget`
- * tokens, or is one text.
+ * tokens, or is one text; a {@link longText} is alone in any case.
  * @param lengths (n) tokens of each text
  * @returns indices of the texts of each batch
  */
@@ -16,7 +17,7 @@ export function planBatches(lengths: Int32Array, budget: number): Int32Array[] {
   const batches: Int32Array[] = [];
   for (let from = 0; from < order.length;) {
     const longest = Math.max(1, lengths[order[from]!]!);
-    const count = Math.max(1, Math.floor(budget / longest));
+    const count = longest > longText ? 1 : Math.max(1, Math.floor(budget / longest));
     batches.push(order.subarray(from, from + count));
     from += count;
   }

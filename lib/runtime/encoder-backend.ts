@@ -18,7 +18,6 @@ import type { ExternalData } from '../formats/onnx.js';
 import { Graph, type Constant } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
 import type { Backend, BackendOutput, BackendOutputKind, Precision, TokenBatch } from './backend.js';
-import { blocksOf, type Blocks } from './blocks.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
 
 /** What {@link EncoderBackend.load} takes. */
@@ -31,7 +30,13 @@ export interface EncoderBackendOptions {
 }
 
 /** Version of ONNX's operators that graphs are written in. */
-const opset = 20;
+const opset = 24;
+
+/**
+ * Places are multiples of this. Softmax sums whole vectors, then what is behind them, which onnxruntime's kernels for AVX do
+ * as one more vector and the others value by value: with whole vectors alone a text's numbers are the same in every batch.
+ */
+const lanes = process.arch === 'x64' ? 1 : 4;
 
 /** A {@link Backend} over a graph of our own, on the stream of real tokens. */
 export class EncoderBackend implements Backend {
@@ -78,23 +83,22 @@ export class EncoderBackend implements Backend {
   }
 
   async run(batch: TokenBatch): Promise<BackendOutput> {
-    const blocks = blocksOf(batch);
+    const { ids, starts } = batch;
+    const texts = starts.length - 1;
     let result: Tensor | undefined;
     try {
-      result = (await this.#session.run(this.#feeds(batch, blocks)))[this.output];
+      result = (await this.#session.run(this.#feeds(batch)))[this.output];
     } catch (error) {
-      const tokens = batch.ids.length;
-      throw new FlatrankError('ERR_MODEL', `The model failed on a batch of ${tokens} tokens: ${textOf(error)}`);
+      throw new FlatrankError('ERR_MODEL', `The model failed on a batch of ${ids.length} tokens: ${textOf(error)}`);
     }
-    const rows = this.output === 'hidden' ? batch.ids.length : blocks.order.length;
+    const rows = this.output === 'hidden' ? ids.length : texts;
     const cols = result?.dims[1] ?? 0;
     if (result?.dims.length !== 2 || result.dims[0] !== rows || cols < 1)
       throw new FlatrankError(
         'ERR_MODEL',
         `Expected the model to give ${rows} rows but received (${result?.dims.join(', ') ?? 'nothing'})`,
       );
-    const offsets = new Int32Array(blocks.order.length);
-    for (const [k, i] of blocks.order.entries()) offsets[i] = this.output === 'hidden' ? blocks.starts[k]! : k;
+    const offsets = this.output === 'hidden' ? starts.slice(0, -1) : Int32Array.from({ length: texts }, (_, i) => i);
     return { data: result.data as Float32Array, cols, offsets };
   }
 
@@ -102,62 +106,62 @@ export class EncoderBackend implements Backend {
     await this.#session.release();
   }
 
-  #feeds(
-    { ids, typeIds, starts }: TokenBatch,
-    { order, starts: ordered, texts, lengths }: Blocks,
-  ): Record<string, Tensor> {
-    const { padId, positionsFrom, hidden } = this.#encoder.architecture;
-    const words = { ids: int64s(ids.length), positions: int64s(ids.length), types: int64s(ids.length) };
-    for (const [k, i] of order.entries()) {
+  #feeds({ ids, typeIds, starts }: TokenBatch): Record<string, Tensor> {
+    const { padId, positionsFrom } = this.#encoder.architecture;
+    const texts = starts.length - 1;
+    const longest = roundUp(
+      starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? 0)), 0),
+      lanes,
+    );
+    const [words, positions, types, back] = Array.from({ length: 4 }, () => int64s(ids.length)) as [
+      Int64s,
+      Int64s,
+      Int64s,
+      Int64s,
+    ];
+    const [places, lengths, firsts] = [int64s(texts * longest), int64s(texts), int64s(texts)];
+    for (let i = 0; i < texts; i++) {
       const from = starts[i]!;
-      const to = ordered[k]!;
-      let counted = 0;
-      for (let t = 0, length = starts[i + 1]! - from; t < length; t++) {
-        const id = ids[from + t]!;
-        words.ids.low[2 * (to + t)] = id;
-        words.types.low[2 * (to + t)] = typeIds[from + t]!;
-        words.positions.low[2 * (to + t)] = positionsFrom === 'zero' ? t : id === padId ? padId : padId + ++counted;
+      const length = starts[i + 1]! - from;
+      lengths.low[2 * i] = length;
+      firsts.low[2 * i] = from;
+      for (let t = 0, counted = 0; t < length; t++) {
+        const at = from + t;
+        const id = ids[at]!;
+        words.low[2 * at] = id;
+        types.low[2 * at] = typeIds[at]!;
+        positions.low[2 * at] = positionsFrom === 'zero' ? t : id === padId ? padId : padId + ++counted;
+        back.low[2 * at] = i * longest + t;
       }
+      for (let t = 0; t < longest; t++) places.low[2 * (i * longest + t)] = t < length ? from + t : from;
     }
-    const blockTexts = cumulative(texts);
-    const blockTokens = blockTexts.map((text) => ordered[text]!);
-    const arrays: Record<string, [BigInt64Array, number[]]> = {
-      ids: [words.ids.all, [ids.length]],
-      positions: [words.positions.all, [ids.length]],
-      types: [words.types.all, [ids.length]],
-      shapes: [bigInts(texts.flatMap((n, g) => [n, lengths[g]!, hidden])), [texts.length, 3]],
-      starts: corners(blockTokens.slice(0, -1)),
-      ends: corners(blockTokens.slice(1)),
-      first_tokens: [bigInts(ordered.subarray(0, -1)), [order.length]],
-      first_starts: corners(blockTexts.slice(0, -1)),
-      first_ends: corners(blockTexts.slice(1)),
+    const arrays: Record<string, [Int64s, number[]]> = {
+      ids: [words, [ids.length]],
+      positions: [positions, [ids.length]],
+      types: [types, [ids.length]],
+      places: [places, [texts, longest]],
+      back: [back, [ids.length]],
+      lengths: [lengths, [texts]],
+      first_tokens: [firsts, [texts]],
     };
     const feeds: Record<string, Tensor> = {};
-    for (const [name, [data, shape]] of Object.entries(arrays))
-      if (this.#inputs.has(name)) feeds[name] = new this.#ort.Tensor('int64', data, shape);
+    for (const [name, [{ all }, shape]] of Object.entries(arrays))
+      if (this.#inputs.has(name)) feeds[name] = new this.#ort.Tensor('int64', all, shape);
     return feeds;
   }
 }
 
-/** Zeros, and a view in which every other word is the low half of one: ids are not negative and fit there. */
-function int64s(length: number): { all: BigInt64Array; low: Int32Array } {
-  const all = new BigInt64Array(length);
-  return { all, low: new Int32Array(all.buffer) };
+const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
+
+/** Words of 64 bits, and a view in which every other one is the low half of one: what is not negative fits there. */
+interface Int64s {
+  readonly all: BigInt64Array;
+  readonly low: Int32Array;
 }
 
-const bigInts = (values: ArrayLike<number>): BigInt64Array => BigInt64Array.from(Array.from(values, BigInt));
-
-/** (count, 2) rows, each with column 0. */
-const corners = (rows: readonly number[]): [BigInt64Array, number[]] => [
-  bigInts(rows.flatMap((row) => [row, 0])),
-  [rows.length, 2],
-];
-
-/** 0 and the sums up to each of `counts`. */
-function cumulative(counts: readonly number[]): number[] {
-  const sums = [0];
-  for (const count of counts) sums.push(sums.at(-1)! + count);
-  return sums;
+function int64s(length: number): Int64s {
+  const all = new BigInt64Array(length);
+  return { all, low: new Int32Array(all.buffer) };
 }
 
 /**

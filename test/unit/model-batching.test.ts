@@ -14,6 +14,11 @@ it('keeps every text once, and no batch over the budget but a single text', () =
   for (const batch of batches) expect(batch.length === 1 || batch.length * lengths[batch[0]!]! <= 64).toBe(true);
 });
 
+it('leaves texts of more than 1,024 tokens alone, whatever fits', () => {
+  const batches = planBatches(Int32Array.of(10, 1500, 1024, 2000, 1024), 4096).map((batch) => [...batch]);
+  expect(batches).toEqual([[3], [1], [2, 4, 0]]);
+});
+
 it('stores tokens and gathers batches of them', () => {
   const store = new TokenStore();
   const long = Array.from({ length: 3000 }, (_, i) => i);

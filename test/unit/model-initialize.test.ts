@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { describe, expect, it } from 'vitest';
@@ -73,6 +73,32 @@ describe('a model with random weights', () => {
     await expectCode(SentenceTransformer.initialize(null as any, tokenizer), 'ERR_INVALID_ARGUMENT', /config/);
     await expectCode(SentenceTransformer.initialize(config, tokenizer, { seed: 0.5 }), 'ERR_INVALID_ARGUMENT', /seed/);
     await expectCode(CrossEncoder.initialize(config, tokenizer, { numLabels: 0 }), 'ERR_INVALID_ARGUMENT', /numLabels/);
+  });
+});
+
+describe('texts of many tokens', () => {
+  const texts = [1300, 700, 300, 3].map((count) =>
+    Array.from({ length: count }, (_, i) => 'abcdefghi'[i % 9]).join(' '),
+  );
+  const worst = (a: Float32Array, b: Float32Array): number =>
+    a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);
+
+  it.each(['float32', 'int8'] as const)('the same alone and together, %s', async (precision) => {
+    const directory = join(await copyOf('tiny-bert'), 'long');
+    await using made = await SentenceTransformer.initialize(
+      { ...config, max_position_embeddings: 1400 },
+      await copyOf('tiny-bert'),
+    );
+    await made.save(directory);
+    await using model = await SentenceTransformer.load(directory, { precision });
+    expect(await model.countTokens(texts)).toEqual(Int32Array.of(1302, 702, 302, 5));
+    const together = await model.encode(texts, { batchTokens: 8192 });
+    for (const [i, text] of texts.entries()) expect(await model.encode(text)).toEqual(together.row(i).slice());
+    if (precision === 'int8') return;
+    // The ONNX file beside the checkpoint is the padded graph, whose attention is one of plain operators.
+    await rm(join(directory, 'model.safetensors'));
+    await using padded = await SentenceTransformer.load(directory);
+    expect(worst(together.data, (await padded.encode(texts)).data)).toBeLessThan(1e-6);
   });
 });
 
