@@ -6,32 +6,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
+import { benchTexts, makeTexts } from './encode/texts.mjs';
 import { Peer, compare, interleave, table, timed } from './harness.mjs';
-
-const words = `the model reads a text and gives a vector that stands for what it says so that two texts about the same
-thing lie close together while others lie far apart search finds the nearest rows of an index by distance and a second
-model reads question and answer side by side to order the few best again`.split(/\s+/);
-
-/** Texts of `least` to `most` words, reproducible. */
-function makeTexts(count, least, most, seed) {
-  let state = seed;
-  const below = (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-  return Array.from({ length: count }, () =>
-    Array.from({ length: least + below(most - least + 1) }, () => words[below(words.length)]).join(' '),
-  );
-}
-
-const texts = {
-  'one query of 6 words': makeTexts(1, 6, 6, 1),
-  'one text of 500 words': makeTexts(1, 500, 500, 5),
-  '256 sentences of 5 to 25 words': makeTexts(256, 5, 25, 2),
-  '64 abstracts of 120 to 200 words': makeTexts(64, 120, 200, 3),
-  '64 texts of 5 to 200 words': makeTexts(64, 5, 200, 4),
-  '40 questions of 5 to 15 words, 40 abstracts': [...makeTexts(40, 5, 15, 6), ...makeTexts(40, 120, 200, 7)],
-};
 
 /** Times that a set of texts is encoded. */
 const rounds = (list) => (list.length === 1 ? 21 : 5);
@@ -64,6 +40,7 @@ export async function encodeBench(only = '') {
   const directory = process.env.FLATRANK_MODEL;
   if (!directory) return noModel;
   return withModels(directory, async ({ full, padded }) => {
+    const texts = await benchTexts();
     const models = {
       flatrank: await SentenceTransformer.load(full),
       'flatrank int8': await SentenceTransformer.load(full, { precision: 'int8' }),
