@@ -2,8 +2,11 @@ import { longText } from '../encoders/index.js';
 import type { TokenBatch } from '../runtime/backend.js';
 import type { Tokens } from './tokenizer.js';
 
-/** Padded tokens in a batch unless a call says otherwise. */
-export const defaultBatchTokens = 1024;
+/**
+ * Padded tokens in a batch unless a call says otherwise: what a layer reads and writes stays in a core's cache, and its
+ * weights are still read for many tokens at once.
+ */
+export const defaultBatchTokens = 512;
 
 /**
  * Cuts texts into batches of similar length: longest first, so that little is padded and the most expensive batch

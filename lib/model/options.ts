@@ -37,7 +37,7 @@ export interface Truncated {
 
 /** What any call over texts takes. */
 export interface CallOptions extends PromptOptions {
-  /** Most tokens of a batch, padding included; default 1,024. A longer text is a batch of its own. */
+  /** Most tokens of a batch, padding included; default 512. A longer text is a batch of its own. */
   readonly batchTokens?: number | undefined;
   /** Called after every batch with the inputs done. */
   readonly onProgress?: OnProgress | undefined;
