@@ -8,6 +8,7 @@ import {
   constantsOf,
   joinedLinears,
   int8Linears,
+  longText,
   StreamLayout,
   tokenVectors,
   type Checkpoint,
@@ -33,7 +34,7 @@ export interface EncoderBackendOptions {
 const opset = 24;
 
 /**
- * Places are multiples of this. Softmax sums whole vectors, then what is behind them, which onnxruntime's kernels for AVX do
+ * Places for a text are a multiple of this. Softmax sums whole vectors, then what is behind them, which onnxruntime's kernels for AVX do
  * as one more vector and the others value by value: with whole vectors alone a text's numbers are the same in every batch.
  */
 const lanes = process.arch === 'x64' ? 1 : 4;
@@ -109,16 +110,10 @@ export class EncoderBackend implements Backend {
   #feeds({ ids, typeIds, starts }: TokenBatch): Record<string, Tensor> {
     const { padId, positionsFrom } = this.#encoder.architecture;
     const texts = starts.length - 1;
-    const longest = roundUp(
-      starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? 0)), 0),
-      lanes,
-    );
-    const [words, positions, types, back] = Array.from({ length: 4 }, () => int64s(ids.length)) as [
-      Int64s,
-      Int64s,
-      Int64s,
-      Int64s,
-    ];
+    const most = starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? 0)), 0);
+    const longest = most > longText ? most : Math.ceil(most / lanes) * lanes;
+    const ofTokens = (): Int64s => int64s(ids.length);
+    const [words, positions, types, back] = [ofTokens(), ofTokens(), ofTokens(), ofTokens()];
     const [places, lengths, firsts] = [int64s(texts * longest), int64s(texts), int64s(texts)];
     for (let i = 0; i < texts; i++) {
       const from = starts[i]!;
@@ -150,8 +145,6 @@ export class EncoderBackend implements Backend {
     return feeds;
   }
 }
-
-const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
 /** Words of 64 bits, and a view in which every other one is the low half of one: what is not negative fits there. */
 interface Int64s {
