@@ -1,5 +1,11 @@
 /** Operators of the com.microsoft domain, which onnxruntime has besides ONNX's own. */
-export const contribOps = ['SkipLayerNormalization', 'BiasGelu', 'FusedMatMul', 'MatMulIntegerToFloat', 'MultiHeadAttention'] as const;
+export const contribOps = [
+  'SkipLayerNormalization',
+  'BiasGelu',
+  'FusedMatMul',
+  'MatMulIntegerToFloat',
+  'MultiHeadAttention',
+] as const;
 
 /** Operators that graphs here are made of. */
 export type OpName =
