@@ -14,8 +14,6 @@ export interface Value {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly Dim[];
-  /** Whether it is a sequence of tensors of which `shape` describes one. */
-  readonly sequence?: boolean;
 }
 
 /** Integers are bigints, floats numbers, as in the file format. A body sees the values of the graph around it. */
@@ -80,13 +78,6 @@ export class Graph {
   /** An input by its name. */
   input(name: string, type: ElementType, shape: readonly Dim[]): Value {
     const value: Value = { name, type, shape };
-    this.inputs.push(value);
-    return value;
-  }
-
-  /** An input of a body, whose name nobody asks for. */
-  parameter(result: Result): Value {
-    const value: Value = { ...result, name: this.#name('in') };
     this.inputs.push(value);
     return value;
   }

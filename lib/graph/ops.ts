@@ -227,18 +227,3 @@ export function conditional(
   };
   return one(g, 'If', [condition], result, { then_branch: branch(then), else_branch: branch(otherwise) });
 }
-
-/** The results of `step(body, i)` for i below `count` (a scalar), joined along the first axis. */
-export function joinedOver(g: Graph, count: Value, result: Result, step: (body: Graph, i: Value) => Value): Value {
-  const sequence: Result = { type: result.type, shape: result.shape, sequence: true };
-  const body = new Graph(g);
-  const i = body.parameter({ type: 'int64', shape: [] });
-  const go = body.parameter({ type: 'bool', shape: [] });
-  const before = body.parameter(sequence);
-  const after = one(body, 'SequenceInsert', [before, step(body, i)], sequence);
-  body.output(`${go.name}_out`, go);
-  body.output(`${after.name}_out`, after);
-  const empty = one(g, 'SequenceEmpty', [], sequence, { dtype: BigInt(elementTypes[result.type]) });
-  const parts = one(g, 'Loop', [count, undefined, empty], sequence, { body });
-  return one(g, 'ConcatFromSequence', [parts], result, { axis: 0n });
-}

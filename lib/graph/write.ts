@@ -76,8 +76,7 @@ async function onnxTensor(constant: Constant, { external }: WriteOptions): Promi
   return { ...tensor, data: typeof data === 'function' ? await data() : data };
 }
 
-const onnxValue = ({ name, type, shape, sequence }: Value): OnnxValue =>
-  sequence ? { name, type, shape: undefined, sequence } : { name, type, shape };
+const onnxValue = ({ name, type, shape }: Value): OnnxValue => ({ name, type, shape });
 
 function usesContrib(graph: Graph): boolean {
   return graph.nodes.some(
