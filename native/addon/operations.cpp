@@ -15,6 +15,7 @@ namespace flatrank::addon {
 namespace {
 
 constexpr size_t kMaxRows = (size_t{1} << 31) - 1;
+constexpr size_t kQuickValues = size_t{1} << 18;  // pooled in less time than waking another thread takes
 
 Pooling ReadPooling(const Napi::Value& value) {
   const std::string mode = ReadChoice(value, "mode");
@@ -78,6 +79,7 @@ Napi::Value PoolTokens(const Napi::CallbackInfo& info) {
     job.pins.push_back(Pin(pooled));
     job.pins.push_back(Pin(info[0]));
     job.result = [](Napi::Env, const auto& pins) -> Napi::Value { return pins[0].Value(); };
+    job.quick = hidden.length <= kQuickValues;
     return Environment::Of(info.Env()).Run(CancellationWrap::Read(info[6]), std::move(job));
   });
 }
