@@ -7,10 +7,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { benchTexts, makeTexts } from './encode/texts.mjs';
-import { Peer, compare, interleave, table, timed } from './harness.mjs';
+import { Peer, compareSpread, interleaveAll, table, timed } from './harness.mjs';
 
-/** Times that a set of texts is encoded. */
-const rounds = (list) => (list.length === 1 ? 21 : 5);
+/** Times that everything is encoded. */
+const rounds = 11;
 
 /** Runs `use` with a folder of models made from the checkpoint: `full` for the peers, and `padded` without the checkpoint. */
 async function withModels(directory, use) {
@@ -33,6 +33,16 @@ async function withModels(directory, use) {
   }
 }
 
+/** Our times of each group, and those of `others` beside them. */
+function compareTable(title, results, others) {
+  const rows = Object.entries(results).map(([name, { flatrank, ...rest }]) => [
+    name,
+    compareSpread(flatrank)[0],
+    ...others.flatMap((which) => compareSpread(flatrank, rest[which]).slice(1)),
+  ]);
+  return table([title, 'flatrank, ms', ...others.flatMap((which) => [`${which}, ms`, 'ratio'])], rows);
+}
+
 const noModel = 'Skipped: FLATRANK_MODEL names no model directory.';
 
 /** @param only a word in the name of what is to be encoded */
@@ -52,19 +62,17 @@ export async function encodeBench(only = '') {
     };
     for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: full, texts });
     const others = ['flatrank int8', 'padded graph', ...Object.keys(peers)];
-    const rows = [];
+    const groups = {};
     for (const [name, list] of Object.entries(texts).filter(([name]) => name.includes(only))) {
-      const contestants = {};
-      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.encode(list));
+      groups[name] = {};
+      for (const [which, model] of Object.entries(models)) groups[name][which] = () => timed(() => model.encode(list));
       for (const [which, peer] of Object.entries(peers))
-        if (peer) contestants[which] = async () => (await peer.ask({ do: 'encode', name })).ms;
-      const result = await interleave(contestants, rounds(list));
-      const [ours] = compare(result.flatrank);
-      rows.push([name, ours, ...others.flatMap((which) => compare(result.flatrank, result[which]).slice(1))]);
+        if (peer) groups[name][which] = async () => (await peer.ask({ do: 'encode', name })).ms;
     }
+    const results = await interleaveAll(groups, rounds);
     for (const peer of Object.values(peers)) peer?.stop();
     for (const model of Object.values(models)) await model.dispose();
-    return table(['texts', 'flatrank, ms', ...others.flatMap((which) => [`${which}, ms`, 'ratio'])], rows);
+    return compareTable('texts', results, others);
   });
 }
 
@@ -83,19 +91,17 @@ export async function crossEncoderBench() {
     };
     const peer = Peer.python('encode_peer', ['sentence_transformers']);
     await peer?.ask({ do: 'load-cross-encoder', model: cross, texts: sets });
-    const rows = [];
+    const groups = {};
     for (const [name, pairs] of Object.entries(sets)) {
-      const contestants = {};
-      for (const [which, model] of Object.entries(models)) contestants[which] = () => timed(() => model.predict(pairs));
-      if (peer) contestants['sentence-transformers'] = async () => (await peer.ask({ do: 'predict', name })).ms;
-      const result = await interleave(contestants, 5);
-      const others = ['flatrank int8', 'sentence-transformers'];
-      const [ours] = compare(result.flatrank);
-      rows.push([name, ours, ...others.flatMap((which) => compare(result.flatrank, result[which]).slice(1))]);
+      groups[name] = {};
+      for (const [which, model] of Object.entries(models))
+        groups[name][which] = () => timed(() => model.predict(pairs));
+      if (peer) groups[name]['sentence-transformers'] = async () => (await peer.ask({ do: 'predict', name })).ms;
     }
+    const results = await interleaveAll(groups, rounds);
     peer?.stop();
     for (const model of Object.values(models)) await model.dispose();
-    return table(['pairs', 'flatrank, ms', 'flatrank int8, ms', 'ratio', 'sentence-transformers, ms', 'ratio'], rows);
+    return compareTable('pairs', results, ['flatrank int8', 'sentence-transformers']);
   });
 }
 

@@ -41,26 +41,41 @@ const [rest, burst] = [50, 30];
  * the threads of the one before have fallen asleep (some spin for a while). What is short runs again and again, and the
  * median without the first counts: as in a service that is busy, not in one that wakes up for it.
  * @param contestants { name: async () => milliseconds }, the first being ours
- * @returns { name: { ms: median, ratio: median of (its time / ours) in the same round } }
+ * @returns { name: { ms: median, ratio: median of (its time / ours) in the same round, quartiles of that } }
  */
 export async function interleave(contestants, rounds) {
-  const times = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]));
-  for (let round = -1; round < rounds; round++)
-    for (const [name, run] of Object.entries(contestants)) {
-      await setTimeout(rest);
-      const end = performance.now() + burst;
-      const turn = [await run()];
-      while (performance.now() < end) turn.push(await run());
-      if (round >= 0) times[name].push(median(turn.length > 1 ? turn.slice(1) : turn)); // the first round warms up
-    }
-  const [ours] = Object.values(times);
-  return Object.fromEntries(
-    Object.entries(times).map(([name, list]) => [
-      name,
-      { ms: median(list), ratio: median(list.map((value, i) => value / ours[i])) },
-    ]),
-  );
+  return (await interleaveAll({ all: contestants }, rounds)).all;
 }
+
+/**
+ * {@link interleave} for groups of contestants, { group: contestants }: a round takes all groups, so that a slow minute is
+ * no group's own, and begins each with another contestant, since what ran before may be a group that let the processor rest.
+ */
+export async function interleaveAll(groups, rounds) {
+  const times = mapValues(groups, (contestants) => mapValues(contestants, () => []));
+  for (let round = -1; round < rounds; round++)
+    for (const [group, contestants] of Object.entries(groups))
+      for (const [name, run] of rotated(Object.entries(contestants), round + 1)) {
+        await setTimeout(rest);
+        const end = performance.now() + burst;
+        const turn = [await run()];
+        while (performance.now() < end) turn.push(await run());
+        if (round >= 0) times[group][name].push(median(turn.length > 1 ? turn.slice(1) : turn)); // the first round warms up
+      }
+  return mapValues(times, (lists) => {
+    const [ours] = Object.values(lists);
+    return mapValues(lists, (list) => {
+      const ratios = list.map((value, i) => value / ours[i]).sort((a, b) => a - b);
+      const quarter = Math.round((ratios.length - 1) / 4);
+      return { ms: median(list), ratio: median(ratios), quartiles: [ratios[quarter], ratios.at(-1 - quarter)] };
+    });
+  });
+}
+
+const rotated = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
+
+const mapValues = (object, change) =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 
 /** Milliseconds that `work` takes. */
 export async function timed(work) {
@@ -141,6 +156,14 @@ export function table(header, rows) {
 /** Three cells: our time, the peer's, and how many times ours the peer takes; dashes where there is no peer. */
 export function compare(ours, peer) {
   return [milliseconds(ours.ms), peer ? milliseconds(peer.ms) : '–', peer ? times(peer.ratio) : '–'];
+}
+
+/** The same, and between which ratios the middle half of the rounds lay. */
+export function compareSpread(ours, peer) {
+  const cells = compare(ours, peer);
+  return peer
+    ? [...cells.slice(0, 2), `${cells[2]} (${peer.quartiles.map((q) => times(q).slice(0, -1)).join('–')})`]
+    : cells;
 }
 
 const milliseconds = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
