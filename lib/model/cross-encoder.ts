@@ -1,4 +1,5 @@
 import { FlatrankError, checkInteger, checkOneOf, checkString, invalidArgument } from '../errors.js';
+import { warnOfFallback } from '../runtime/device.js';
 import { ModelWorker } from '../runtime/model-worker.js';
 import { modelThreads } from '../runtime/threads.js';
 import { notify } from '../runtime/progress.js';
@@ -131,6 +132,7 @@ export class CrossEncoder {
     };
     const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'cross-encoder') };
     const worker = await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec, o.signal);
+    warnOfFallback(worker.info);
     notify(o.onProgress, { done: 1, total: 1 });
     return new CrossEncoder(worker);
   }
@@ -200,6 +202,7 @@ export class CrossEncoder {
     const spec: ModelSpec = {
       kind: 'cross-encoder',
       directory,
+      device: old.info.device,
       threads: modelThreads(undefined),
       maxSeqLength: old.info.maxLength,
       pooling: undefined,

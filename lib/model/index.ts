@@ -9,7 +9,7 @@ export type {
   RankedDocument,
   RankOptions,
 } from './cross-encoder.js';
-export type { CallOptions, Device, InitializeOptions, LoadOptions, SaveOptions, Truncated } from './options.js';
+export type { CallOptions, InitializeOptions, LoadOptions, SaveOptions, Truncated } from './options.js';
 export { SentenceTransformer } from './sentence-transformer.js';
 export type {
   EncodeOptions,
@@ -22,3 +22,4 @@ export type {
 export { similarityFunctions, type SimilarityFunction } from './similarity.js';
 export type { OnProgress, Progress } from '../runtime/progress.js';
 export type { Precision } from '../runtime/backend.js';
+export type { Device } from '../runtime/device.js';

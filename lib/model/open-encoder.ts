@@ -10,7 +10,7 @@ import {
 } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
 import { Weights } from '../formats/safetensors-weights.js';
-import type { Backend, BackendOutputKind, Precision } from '../runtime/backend.js';
+import type { Backend, BackendOutputKind, Precision, Processor } from '../runtime/backend.js';
 import { EncoderBackend } from '../runtime/encoder-backend.js';
 import { OnnxBackend } from '../runtime/onnx-backend.js';
 import type { EncoderConfig } from './configs.js';
@@ -37,6 +37,7 @@ export type SavedWeights =
 /** What {@link openEncoder} takes. */
 export interface OpenOptions {
   readonly output: BackendOutputKind;
+  readonly processor: Processor;
   readonly precision: Precision;
   readonly threads: number;
   /** The id that fills batches up, for graphs that want them padded. */
@@ -50,7 +51,7 @@ export interface OpenOptions {
  */
 export async function openEncoder(
   { transformer, weights, config }: ModelDirectory,
-  { output, precision, threads, padId, from }: OpenOptions,
+  { output, processor, precision, threads, padId, from }: OpenOptions,
 ): Promise<{ backend: Backend; saved: SavedWeights }> {
   if (weights.type === 'onnx' && from.type === 'directory') {
     if (precision !== 'float32')
@@ -59,7 +60,7 @@ export async function openEncoder(
         `Expected a checkpoint (model.safetensors) to load in ${precision} in ${transformer} but there is only ${weights.file}`,
       );
     return {
-      backend: await OnnxBackend.load(weights.file, { output, threads, padId }),
+      backend: await OnnxBackend.load(weights.file, { output, processor, threads, padId }),
       saved: { type: 'onnx', file: weights.file },
     };
   }
@@ -67,7 +68,7 @@ export async function openEncoder(
   const source = await parametersOf(encoder, transformer, weights.type, from);
   const checkpoint = new Checkpoint(source, encoder.family);
   const labels = output === 'logits' ? labelCount(encoder, checkpoint) : undefined;
-  const backend = await EncoderBackend.load(encoder, checkpoint, { labels, precision, threads });
+  const backend = await EncoderBackend.load(encoder, checkpoint, { labels, processor, precision, threads });
   return { backend, saved: { type: 'checkpoint', encoder, checkpoint, labels } };
 }
 

@@ -1,6 +1,7 @@
 /** What the calls of both kinds of model take, and its checks. */
 import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, invalidArgument } from '../errors.js';
 import type { Precision } from '../runtime/backend.js';
+import { resolveDevice, type Device } from '../runtime/device.js';
 import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
 import { modelThreads } from '../runtime/threads.js';
 import { z } from 'zod';
@@ -10,12 +11,12 @@ import type { WeightsFrom } from './open-encoder.js';
 import type { PromptOptions } from './prompts.js';
 import type { SaveJobOptions } from './servant.js';
 
-/** Where a model runs; 'auto' is 'cpu' now. */
-export type Device = 'cpu' | 'cuda' | 'auto';
-
 /** What loading any model takes. */
 export interface LoadOptions {
-  /** Default 'auto'. 'cuda' is not supported yet. */
+  /**
+   * Default 'cpu'. 'auto': an NVIDIA GPU where one and the CUDA libraries of onnxruntime-node are found, else the CPU. Where the
+   * GPU then fails 'auto' takes the CPU, with a warning the first time, and 'cuda' an error. 'int8' runs on the CPU alone.
+   */
   readonly device?: Device | undefined;
   /** Default 'float32'. 'int8' quantizes a checkpoint's linear layers as it loads: faster, a little less exact. */
   readonly precision?: Precision | undefined;
@@ -49,21 +50,20 @@ export interface CallOptions extends PromptOptions {
 
 /**
  * Checks what loading takes.
- * @returns the directory, the threads for the model, and its precision
+ * @returns the directory, the threads for the model, its precision, and its device: 'auto' where a GPU is worth a try
  */
 export function checkLoad(
   dirOrHubId: unknown,
   o: LoadOptions,
-): { directory: string; threads: number; precision: Precision } {
+): { directory: string; device: Device; threads: number; precision: Precision } {
   const directory = checkString('dirOrHubId', dirOrHubId);
   if (directory === '') throw invalidArgument('dirOrHubId', 'the path of a model directory', directory);
   checkOptions(o);
   checkSignal(o.signal);
   checkCallback('onProgress', o.onProgress);
-  const device = checkOneOf('device', o.device ?? 'auto', ['cpu', 'cuda', 'auto']);
-  if (device === 'cuda') throw unsupported('device', "'cpu' or 'auto'", device);
+  const device = checkOneOf('device', o.device ?? 'cpu', ['cpu', 'cuda', 'auto']);
   const precision = checkOneOf('precision', o.precision ?? 'float32', ['float32', 'int8']);
-  return { directory, threads: modelThreads(o.threads), precision };
+  return { directory, device: resolveDevice(device, precision), threads: modelThreads(o.threads), precision };
 }
 
 /** What making a model with random weights takes. */
@@ -80,7 +80,13 @@ export function checkInitialize(
   config: unknown,
   tokenizerDir: unknown,
   o: InitializeOptions,
-): { directory: string; threads: number; precision: Precision; weights: WeightsFrom & { type: 'random' } } {
+): {
+  directory: string;
+  threads: number;
+  precision: Precision;
+  device: 'cpu';
+  weights: WeightsFrom & { type: 'random' };
+} {
   const directory = checkString('tokenizerDir', tokenizerDir);
   const { threads, precision } = checkLoad(directory, o);
   if (typeof config !== 'object' || config === null || Array.isArray(config))
@@ -97,7 +103,13 @@ export function checkInitialize(
       'ERR_INVALID_ARGUMENT',
       `Expected \`config\` to describe a model: ${z.prettifyError(parsed.error)}`,
     );
-  return { directory, threads, precision, weights: { type: 'random', config: parsed.data, seed: checkSeed(o.seed) } };
+  return {
+    directory,
+    device: 'cpu',
+    threads,
+    precision,
+    weights: { type: 'random', config: parsed.data, seed: checkSeed(o.seed) },
+  };
 }
 
 /** What saving a model takes. */
@@ -150,11 +162,4 @@ export function reportTruncated(o: CallOptions, indices: Int32Array): void {
 
 function checkOptions(o: unknown): void {
   if (typeof o !== 'object' || o === null) throw invalidArgument('options', 'an object', o);
-}
-
-function unsupported(name: string, expectation: string, value: string): FlatrankError {
-  return new FlatrankError(
-    'ERR_UNSUPPORTED',
-    `Expected \`${name}\` to be ${expectation} in this version but received '${value}'`,
-  );
 }

@@ -3,6 +3,7 @@ import { FlatrankError, checkInteger, checkOneOf, invalidArgument } from '../err
 import { Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
 import type { Precision } from '../runtime/backend.js';
+import { warnOfFallback } from '../runtime/device.js';
 import { ModelWorker } from '../runtime/model-worker.js';
 import { modelThreads } from '../runtime/threads.js';
 import { notify } from '../runtime/progress.js';
@@ -100,7 +101,7 @@ export class SentenceTransformer {
    * `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'; a name alone means
    * `sentence-transformers/name` first), of which what is not cached is downloaded.
    * @throws FlatrankError `ERR_NOT_FOUND` where the directory, the model or a file is missing, `ERR_HUB` where the Hub fails, `ERR_BAD_FILE` where one is damaged,
-   *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
+   *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known or cannot be had here, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
    */
   static async load(dirOrHubId: string = boxModel, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
     const asked: ModelSpec = {
@@ -112,6 +113,7 @@ export class SentenceTransformer {
     };
     const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'bi-encoder') };
     const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
+    warnOfFallback(worker.info);
     notify(o.onProgress, { done: 1, total: 1 });
     const { pooling, maxSeqLength, directory } = spec;
     const source: ModelSource = {
@@ -301,6 +303,7 @@ export class SentenceTransformer {
     const spec: ModelSpec = {
       kind: 'sentence-transformer',
       directory,
+      device: old.info.device,
       threads: modelThreads(undefined),
       maxSeqLength: old.info.maxSeqLength,
       pooling: undefined,

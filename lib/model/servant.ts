@@ -1,6 +1,7 @@
 /** A model opened in its worker: tokenizer, backend and what its directory says, behind named jobs. */
 import { FlatrankError } from '../errors.js';
-import type { Backend, Precision } from '../runtime/backend.js';
+import type { Backend, Precision, Processor } from '../runtime/backend.js';
+import { openOn, type Device } from '../runtime/device.js';
 import type { Job, Servant } from '../runtime/serve.js';
 import { activate, activationOfClass, type Activation } from './activation.js';
 import {
@@ -24,6 +25,7 @@ import { TextTokenizer } from './tokenizer.js';
 export interface ModelSpec {
   readonly kind: 'sentence-transformer' | 'cross-encoder';
   readonly directory: string;
+  readonly device: Device;
   readonly threads: number;
   readonly precision: Precision;
   readonly maxSeqLength: number | undefined;
@@ -52,8 +54,16 @@ export interface SaveJobOptions {
   readonly quantized: boolean;
 }
 
+/** What the owner of any model is told. */
+interface ModelInfo {
+  /** As it was asked for. */
+  readonly device: Device;
+  /** Why it runs on the CPU, where a GPU was tried in vain. */
+  readonly fallback: string | undefined;
+}
+
 /** What the owner of a sentence model is told. */
-export interface SentenceTransformerInfo {
+export interface SentenceTransformerInfo extends ModelInfo {
   readonly dimension: number;
   /** The dimension where nothing is cut off. */
   readonly fullDimension: number;
@@ -64,7 +74,7 @@ export interface SentenceTransformerInfo {
 }
 
 /** What the owner of a cross-encoder is told. */
-export interface CrossEncoderInfo {
+export interface CrossEncoderInfo extends ModelInfo {
   readonly numLabels: number;
   readonly maxLength: number;
   readonly activation: Activation;
@@ -76,6 +86,7 @@ interface Opened {
   readonly tokenizer: TextTokenizer;
   readonly backend: Backend;
   readonly saved: SavedWeights;
+  readonly fallback: string | undefined;
   readonly maxLength: number;
   /** Columns of the model's output. */
   readonly cols: number;
@@ -101,22 +112,32 @@ export async function openModel(spec: ModelSpec): Promise<Servant> {
     );
   const output = spec.kind === 'cross-encoder' ? 'logits' : 'hidden';
   const { precision, threads, weights: from } = spec;
-  const { backend, saved } = await openEncoder(directory, { output, precision, threads, padId: tokenizer.padId, from });
+  const open = async (processor: Processor): Promise<Pick<Opened, 'backend' | 'saved' | 'cols'>> => {
+    const options = { output, processor, precision, threads, padId: tokenizer.padId, from } as const;
+    const { backend, saved } = await openEncoder(directory, options);
+    try {
+      const { ids, typeIds } = tokenizer.single('', maxLength);
+      const starts = Int32Array.of(0, ids.length);
+      const { cols } = await backend.run({ ids: Int32Array.from(ids), typeIds: Int32Array.from(typeIds), starts });
+      return { backend, saved, cols };
+    } catch (error) {
+      await backend.dispose();
+      throw error;
+    }
+  };
+  const placed = await openOn(spec.device, open, ({ backend }) => backend.dispose());
   try {
-    const { ids, typeIds } = tokenizer.single('', maxLength);
-    const starts = Int32Array.of(0, ids.length);
-    const { cols } = await backend.run({ ids: Int32Array.from(ids), typeIds: Int32Array.from(typeIds), starts });
-    const opened = { directory, tokenizer, backend, saved, maxLength, cols };
+    const opened = { directory, tokenizer, maxLength, ...placed.opened, fallback: placed.fallback };
     return spec.kind === 'cross-encoder' ? crossEncoder(spec, opened) : sentenceTransformer(spec, opened);
   } catch (error) {
-    await backend.dispose();
+    await placed.opened.backend.dispose();
     throw error;
   }
 }
 
 function sentenceTransformer(
   spec: ModelSpec,
-  { directory, tokenizer, backend, saved, maxLength, cols }: Opened,
+  { directory, tokenizer, backend, saved, fallback, maxLength, cols }: Opened,
 ): Servant {
   const { steps, pooling: own } =
     spec.pooling && directory.modules?.pooling === undefined
@@ -144,6 +165,8 @@ function sentenceTransformer(
     skip: 0,
   };
   const info: SentenceTransformerInfo = {
+    device: spec.device,
+    fallback,
     dimension: embeddingSize(plan, cols),
     fullDimension: width,
     maxSeqLength: maxLength,
@@ -200,8 +223,8 @@ function sentenceTransformer(
 }
 
 function crossEncoder(
-  { weights }: ModelSpec,
-  { directory, tokenizer, backend, saved, maxLength, cols }: Opened,
+  { device, weights }: ModelSpec,
+  { directory, tokenizer, backend, saved, fallback, maxLength, cols }: Opened,
 ): Servant {
   if (directory.modules?.pooling && weights.type === 'directory')
     throw new FlatrankError(
@@ -209,6 +232,8 @@ function crossEncoder(
       `Expected ${directory.transformer} to hold a cross-encoder but its modules.json names Pooling`,
     );
   const info: CrossEncoderInfo = {
+    device,
+    fallback,
     numLabels: cols,
     maxLength,
     activation: defaultActivation(directory, cols),

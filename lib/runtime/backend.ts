@@ -16,6 +16,9 @@ export interface TokenBatch {
 /** What a backend gives: token vectors ("hidden") or one row of class scores a text ("logits"). */
 export type BackendOutputKind = 'hidden' | 'logits';
 
+/** What a model runs on. */
+export type Processor = 'cpu' | 'cuda';
+
 /** In which numbers a model computes its linear layers. */
 export type Precision = 'float32' | 'int8';
 

@@ -18,13 +18,14 @@ import { FlatrankError } from '../errors.js';
 import type { ExternalData } from '../formats/onnx.js';
 import { Graph, type Constant } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
-import type { Backend, BackendOutput, BackendOutputKind, Precision, TokenBatch } from './backend.js';
+import type { Backend, BackendOutput, BackendOutputKind, Precision, Processor, TokenBatch } from './backend.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
 
 /** What {@link EncoderBackend.load} takes. */
 export interface EncoderBackendOptions {
   /** Classes of the head; undefined for token vectors. */
   readonly labels: number | undefined;
+  readonly processor: Processor;
   readonly precision: Precision;
   /** Threads inside an operator. */
   readonly threads: number;
@@ -61,7 +62,7 @@ export class EncoderBackend implements Backend {
    *   known
    */
   static async load(encoder: Encoder, checkpoint: Checkpoint, o: EncoderBackendOptions): Promise<EncoderBackend> {
-    const { labels, threads } = o;
+    const { labels, processor, threads } = o;
     const output = labels === undefined ? 'hidden' : 'logits';
     const graph = new Graph();
     const layout = new StreamLayout(graph, encoder.architecture, labels !== undefined);
@@ -75,6 +76,7 @@ export class EncoderBackend implements Backend {
     const ort = await importOnnxruntime();
     const { chunks, folder, files } = await withoutWeights(graph);
     const session = await createSession(ort, Buffer.concat(chunks), `the model of ${checkpoint.directory}`, {
+      processor,
       threads,
       optimization: 'basic',
       externalFolder: folder,

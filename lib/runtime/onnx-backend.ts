@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FlatrankError } from '../errors.js';
 import { halfToFloat } from '../formats/widen.js';
-import type { Backend, BackendOutput, BackendOutputKind, TokenBatch } from './backend.js';
+import type { Backend, BackendOutput, BackendOutputKind, Processor, TokenBatch } from './backend.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
 
 type Feed = 'input_ids' | 'attention_mask' | 'token_type_ids' | 'position_ids';
@@ -16,6 +16,7 @@ const outputNames: Record<BackendOutputKind, readonly string[]> = {
 /** What {@link OnnxBackend.load} takes. */
 export interface OnnxBackendOptions {
   readonly output: BackendOutputKind;
+  readonly processor: Processor;
   /** Threads inside an operator. */
   readonly threads: number;
   /** The id that fills rows up to the longest text of a batch. */
@@ -45,7 +46,8 @@ export class OnnxBackend implements Backend {
    */
   static async load(file: string, o: OnnxBackendOptions): Promise<OnnxBackend> {
     const ort = await importOnnxruntime();
-    const session = await createSession(ort, file, file, { threads: o.threads, optimization: 'all' });
+    const { processor, threads } = o;
+    const session = await createSession(ort, file, file, { processor, threads, optimization: 'all' });
     try {
       checkInputs(file, session);
       return new OnnxBackend(ort, session, chooseOutput(file, session, o.output), o);

@@ -1,13 +1,18 @@
 /** onnxruntime, and how sessions are made of it. */
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import type * as Onnxruntime from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import { FlatrankError } from '../errors.js';
+import type { Processor } from './backend.js';
 
 /** The package's module. */
 export type Ort = typeof Onnxruntime;
 
 /** How a session is made. */
 export interface SessionOptions {
+  /** Default 'cpu'. What CUDA has no kernel for runs on the CPU, node by node. */
+  readonly processor?: Processor;
   /** Threads inside an operator. */
   readonly threads: number;
   readonly optimization: 'basic' | 'all';
@@ -24,8 +29,21 @@ export async function importOnnxruntime(): Promise<Ort> {
   try {
     return await import('onnxruntime-node');
   } catch (error) {
-    throw new FlatrankError('ERR_NATIVE', `onnxruntime-node could not be loaded: ${textOf(error)}`);
+    throw notLoaded(error);
   }
+}
+
+/** The package's folder. @throws FlatrankError `ERR_NATIVE` where there is none */
+export function onnxruntimeFolder(): string {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  } catch (error) {
+    throw notLoaded(error);
+  }
+}
+
+function notLoaded(error: unknown): FlatrankError {
+  return new FlatrankError('ERR_NATIVE', `onnxruntime-node could not be loaded: ${textOf(error)}`);
 }
 
 /**
@@ -37,10 +55,10 @@ export async function createSession(
   ort: Ort,
   model: string | Uint8Array,
   name: string,
-  { threads, optimization, spinning = false, externalFolder, externalFiles }: SessionOptions,
+  { processor = 'cpu', threads, optimization, spinning = false, externalFolder, externalFiles }: SessionOptions,
 ): Promise<InferenceSession> {
   const options: InferenceSession.SessionOptions = {
-    executionProviders: ['cpu'],
+    executionProviders: processor === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
@@ -66,7 +84,7 @@ export async function createSession(
   } catch (error) {
     throw new FlatrankError(
       'ERR_BAD_FILE',
-      `Expected ${name} to be a model that runs but onnxruntime says: ${textOf(error)}`,
+      `Expected ${name} to be a model that runs${processor === 'cuda' ? " on 'cuda'" : ''} but onnxruntime says: ${textOf(error)}`,
     );
   }
 }

@@ -39,6 +39,7 @@ for (let round = 0; round < Number(rounds); round++) {
     const model = await openModel({
       kind: 'sentence-transformer',
       directory,
+      device: 'cpu',
       threads: 1,
       precision: 'float32',
       maxSeqLength: undefined,
