@@ -21,6 +21,7 @@ export const errorCodes = {
   ERR_IO: 'a file could not be written, or not be brought to the disk: nothing was changed',
   ERR_LOCKED: 'a store that another Retriever, here or in another process, is writing to',
   ERR_MODEL_MISMATCH: 'a store that was made by another model than the one it is opened with',
+  ERR_DEVICE: 'the GPU failed while it was working',
   ERR_NATIVE: 'the native addon could not be loaded',
 } as const;
 

@@ -91,7 +91,14 @@ interface NativeBinding {
   /** Threads of the native pool, the caller of a job included. */
   readonly poolThreads: number;
   Cancellation: new () => NativeCancellation;
-  FlatIndex: new (dimension: number, metric: NativeMetric, threads: number, coded: boolean) => NativeFlatIndex;
+  /** `cuda`: searches run on the GPU; codes are kept then, whatever `coded` says. */
+  FlatIndex: new (
+    dimension: number,
+    metric: NativeMetric,
+    threads: number,
+    coded: boolean,
+    cuda?: boolean,
+  ) => NativeFlatIndex;
   /**
    * Pools token vectors. Text i has `lengths[i]` rows of `hidden`, from row `offsets[i]` on.
    * @param hidden (rows · dimension), read in place: it must not change or be detached before the promise settles

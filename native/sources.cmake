@@ -8,6 +8,8 @@ set(FLATRANK_CORE_SOURCES
   native/kernels/kernels.cpp
   native/kernels/kernels_scalar.cpp
   native/kernels/codes_scalar.cpp
+  native/device/device_index.cpp
+  native/device/device_library.cpp
   native/index/block.cpp
   native/index/block_codes.cpp
   native/index/candidates.cpp
@@ -36,6 +38,7 @@ set(FLATRANK_AVX512_SOURCES native/kernels/kernels_avx512.cpp native/optimizer/a
 set(FLATRANK_VNNI_SOURCES native/kernels/codes_vnni.cpp)
 set(FLATRANK_NEON_SOURCES native/kernels/kernels_neon.cpp)
 set(FLATRANK_DOTPROD_SOURCES native/kernels/codes_neon.cpp)
+set(FLATRANK_CUDA_SOURCES native/cuda/block.cu native/cuda/library.cu native/cuda/search.cu)
 set(FLATRANK_ADDON_SOURCES
   native/addon/addon.cpp
   native/addon/cancellation_wrap.cpp

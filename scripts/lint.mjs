@@ -10,7 +10,7 @@ const bin = path.join(root, 'node_modules', '.bin');
 
 const cpp = ['native', 'test/native'].flatMap((folder) =>
   readdirSync(path.join(root, folder), { recursive: true })
-    .filter((file) => /\.(cpp|h|inl)$/.test(file))
+    .filter((file) => /\.(cpp|cuh?|h|inl)$/.test(file))
     .map((file) => path.join(folder, file)),
 );
 

@@ -26,13 +26,12 @@ export abstract class IndexFlat {
   /** @internal */
   protected constructor(name: string, metric: NativeMetric, dimension: number, options: IndexFlatOptions) {
     checkInteger('dimension', dimension);
-    if (checkOneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']) === 'cuda')
-      throw new FlatrankError('ERR_UNSUPPORTED', "Expected `device` to be 'cpu' in this build but received 'cuda'");
+    const device = checkOneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']);
     const codes = checkOneOf('codes', options.codes ?? 'int8', ['int8', 'none']);
     const threads = Math.min(checkInteger('threads', options.threads ?? threadBudget()), threadBudget());
     this.dimension = dimension;
     this.#metric = metric;
-    this.#index = new (native().FlatIndex)(dimension, metric, threads, codes === 'int8');
+    this.#index = new (native().FlatIndex)(dimension, metric, threads, codes === 'int8', device === 'cuda');
     this.#calls = new Calls(name);
   }
 

@@ -2,7 +2,12 @@ import type { IDSelector } from './selectors.js';
 
 /** Options of IndexFlatL2 and IndexFlatIP. */
 export interface IndexFlatOptions {
-  /** Where vectors live and are searched: `'cpu'`, the default. */
+  /**
+   * Where vectors are searched: `'cpu'`, the default, or `'cuda'`, the first NVIDIA GPU (compute capability 7.5 or more), with the
+   * same answers to the bit. It takes the library flatrank_cuda, which `FLATRANK_CUDA=on npx cmake-js rebuild` builds. Rows stay in
+   * the CPU's memory as well: {@link IndexFlatL2.rangeSearch}, more than 1,024 neighbours, and queries that very many rows
+   * are equally near to are answered there. A search rejects with `ERR_OUT_OF_MEMORY` where the rows do not fit the GPU's memory.
+   */
   device?: 'cpu' | 'cuda';
   /**
    * `'int8'`, the default: codes of about dimension + 16 bytes a row are kept beside the rows and searched first, several

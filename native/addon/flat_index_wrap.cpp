@@ -10,6 +10,7 @@
 #include "addon/arguments.h"
 #include "addon/cancellation_wrap.h"
 #include "addon/environment.h"
+#include "device/device_library.h"
 #include "index/prepared.h"
 
 namespace flatrank::addon {
@@ -67,8 +68,11 @@ FlatIndexWrap::FlatIndexWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     if (metric != "l2" && metric != "ip")
       throw Error(kInvalidArgument, "Expected `metric` to be 'l2' or 'ip' but received \"" + metric + "\"");
     threads_ = static_cast<int>(ReadCount(info[2], "threads", 1, 1024));
-    const bool coded = info[3].ToBoolean();
-    index_ = std::make_shared<FlatIndex>(dimension, metric == "l2" ? Metric::kL2 : Metric::kInnerProduct, coded);
+    const bool coded = info[3].ToBoolean(), on_gpu = info[4].ToBoolean();
+    if (on_gpu) device_ = std::make_shared<DeviceIndex>(CudaLibrary());
+    // The GPU's scan is one of codes.
+    index_ = std::make_shared<FlatIndex>(dimension, metric == "l2" ? Metric::kL2 : Metric::kInnerProduct,
+                                         coded || on_gpu, on_gpu ? DeviceIndex::kLeastCodedRows : 0);
     info.This().As<Napi::Object>().TypeTag(&kTag);
   });
 }
@@ -83,6 +87,7 @@ std::shared_ptr<const FlatIndex> FlatIndexWrap::Read(const Napi::Value& value) {
 
 void FlatIndexWrap::Finalize(Napi::Env env) {
   index_.reset();
+  device_.reset();
   ReportMemory(env);
 }
 
@@ -235,12 +240,17 @@ Napi::Value FlatIndexWrap::Search(const Napi::CallbackInfo& info) {
 
     JobSpec job;
     Snapshot seen = index.TakeSnapshot();
-    job.quick = SearchSeconds(seen, index.dimension(), query.count) < kQuickSeconds && k <= kQuickResults;
-    job.execute = [owner = index_, snapshot = std::move(seen), k, threads = threads_, query = std::move(query),
-                   selection = std::move(selection), distances = distances.Data(),
+    job.quick = !device_ && SearchSeconds(seen, index.dimension(), query.count) < kQuickSeconds && k <= kQuickResults;
+    job.execute = [owner = index_, device = device_, snapshot = std::move(seen), k, threads = threads_,
+                   query = std::move(query), selection = std::move(selection), distances = distances.Data(),
                    labels = labels.Data()](const Cancellation& cancelled) {
-      flatrank::Search(snapshot, owner->space(), query.values.data(), query.count, k,
-                       {selection ? &*selection : nullptr, threads}, cancelled, distances, labels);
+      const SearchOptions options{selection ? &*selection : nullptr, threads};
+      if (device)
+        device->Search(snapshot, owner->space(), query.values.data(), query.count, k, options, cancelled, distances,
+                       labels);
+      else
+        flatrank::Search(snapshot, owner->space(), query.values.data(), query.count, k, options, cancelled, distances,
+                         labels);
     };
     job.pins.push_back(Pin(distances));
     job.pins.push_back(Pin(labels));
@@ -319,6 +329,7 @@ void FlatIndexWrap::Reset(const Napi::CallbackInfo& info) {
 void FlatIndexWrap::Dispose(const Napi::CallbackInfo& info) {
   // A job that still runs holds the index itself; TypeScript has waited for its own.
   index_.reset();
+  device_.reset();
   ReportMemory(info.Env());
 }
 

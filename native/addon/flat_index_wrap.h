@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "device/device_index.h"
 #include "index/flat_index.h"
 
 namespace flatrank::addon {
@@ -51,6 +52,7 @@ class FlatIndexWrap : public Napi::ObjectWrap<FlatIndexWrap> {
   void ReportMemory(Napi::Env env);
 
   std::shared_ptr<FlatIndex> index_;
+  std::shared_ptr<DeviceIndex> device_;  // null where searches run on the CPU
   int threads_ = 1;
   int64_t reported_bytes_ = 0;
   bool writing_ = false;

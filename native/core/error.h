@@ -27,6 +27,7 @@ inline constexpr char kNotFound[] = "ERR_NOT_FOUND";
 inline constexpr char kBadFile[] = "ERR_BAD_FILE";
 inline constexpr char kCancelled[] = "ERR_CANCELLED";
 inline constexpr char kUnsupported[] = "ERR_UNSUPPORTED";
+inline constexpr char kDevice[] = "ERR_DEVICE";
 
 }  // namespace flatrank
 

@@ -120,6 +120,33 @@ CodeStats BlockCodes::Encode(const CodeSpace& space, size_t panel, const float* 
   return stats;
 }
 
+QueryTerms BlockCodes::MeasureQuery(const CodeSpace& space, const float* q, const Encoded& encoded,
+                                    double max_norm2) const {
+  const double fp64_error = space.error.scan.fp64_error;
+  const double distance2 = space.kernels.exact_l2(q, centre(), space.dimension);
+  const double query_norm2 = space.kernels.exact_dot(q, q, space.dimension);
+  QueryTerms terms;
+  terms.norm = std::sqrt(distance2 * (1 + fp64_error)) * (1 + fp64_error);
+  terms.scale = static_cast<double>(encoded.scale);
+  terms.residual = space.error.Residual(encoded, terms.norm);
+  if (space.metric == Metric::kL2) {
+    terms.low = distance2 * (1 - fp64_error);
+    terms.high = distance2 * (1 + fp64_error);
+    terms.definition = fp64_error * terms.high + space.error.scan.tiny;
+    terms.offset_high = space.error.scan.tiny;
+  } else {
+    const double b = -space.kernels.exact_dot(centre(), q, space.dimension);
+    const double b_error = fp64_error * std::sqrt(centre_norm2_ * query_norm2) * 2;
+    terms.low = b - b_error;
+    terms.high = b + b_error;
+    terms.definition = 2 * fp64_error * std::sqrt(max_norm2 * query_norm2) + space.error.scan.tiny;
+    terms.offset_high =
+        16 * fp64_error * (std::sqrt(max_norm2 * centre_norm2_) + centre_norm2_) + space.error.scan.tiny;
+  }
+  terms.safe = std::max({query_norm2, max_norm2, centre_norm2_}) <= kMaxNorm2;
+  return terms;
+}
+
 void PlaceQueries(const CodeKernels& coder, const int8_t* codes, size_t count, size_t padded,
                   std::vector<int32_t>& placed, std::vector<int32_t>& bias) {
   const size_t steps = padded / kStepValues, groups = GroupCount(count, coder.tile, coder.lone_tile);

@@ -8,6 +8,7 @@
 
 #include "core/mappable_array.h"
 #include "index/code_bounds.h"
+#include "index/code_rule.h"
 #include "index/metric.h"
 #include "index/row_checks.h"
 #include "kernels/codes.h"
@@ -78,6 +79,10 @@ class BlockCodes {
   void MapRows(std::shared_ptr<const MappedFile> file, size_t count);
   // The CRC-32 of each of those rows. Throws Error(kInvalidArgument) for another number.
   void ExpectRowChecksums(std::vector<uint32_t> sums);
+
+  // What the rows have to know of the query q, which `encoded` stands for after its rotation; max_norm2 is at least
+  // |x|^2 of all of them.
+  QueryTerms MeasureQuery(const CodeSpace& space, const float* q, const Encoded& encoded, double max_norm2) const;
 
   const float* centre() const { return centre_.data(); }
   double centre_norm2() const { return centre_norm2_; }

@@ -29,6 +29,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace flatrank {
 
 inline constexpr double kMaxNorm2 = 1e36;
@@ -53,13 +55,13 @@ struct ScanError {
 // The nearest fp32 values on either side. Every candidate passes here: without std::nextafter, which no compiler
 // inlines, and without a branch, which half of the values would take. What is negative, -0 included, has the next
 // smaller value one bit pattern above it, the rest one below.
-inline float RoundDown(double value) {
+FLATRANK_HOST_DEVICE inline float RoundDown(double value) {
   const float rounded = static_cast<float>(value);
   const uint32_t bits = std::bit_cast<uint32_t>(rounded), negative = bits >> 31;
   const uint32_t above = static_cast<double>(rounded) > value ? 1 : 0;
   return std::bit_cast<float>(bits + (above & negative) - (above & (negative ^ 1)));
 }
-inline float RoundUp(double value) { return -RoundDown(-value); }
+FLATRANK_HOST_DEVICE inline float RoundUp(double value) { return -RoundDown(-value); }
 
 }  // namespace flatrank
 

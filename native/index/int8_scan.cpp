@@ -26,7 +26,7 @@ Int8Scan::Int8Scan(const Queries& queries, const CodeSpace& space, size_t k, int
     : queries_(queries),
       space_(space),
       coder_(*space.kernels.codes),
-      dot_factor_(queries.metric == Metric::kL2 ? 2 : 1),
+      dot_factor_(DotFactor(queries.metric)),
       fp32_(queries, slots),
       slots_(static_cast<size_t>(slots)) {
   // Finding the first threshold costs a query some rows. Where nearly every row is wanted there is nothing to exclude.
@@ -38,39 +38,16 @@ double Int8Scan::HitCost() const { return kHitCost + kHitCostPerValue * static_c
 
 size_t Int8Scan::QueryPanel() const { return std::clamp(kPanelBytes / space_.padded, size_t{16}, kMaxPanel); }
 
-Int8Scan::QueryTerms Int8Scan::PrepareQuery(const Part& part, size_t query, Slot& slot, int8_t* codes) const {
-  const CodeError& error = space_.error;
-  const double fp64_error = error.scan.fp64_error;
-  const Kernels& kernels = space_.kernels;
+QueryTerms Int8Scan::PrepareQuery(const Part& part, size_t query, Slot& slot, int8_t* codes) const {
   const BlockCodes& block = *part.block->codes;
-  const size_t d = queries_.dimension, padded = space_.padded;
+  const size_t padded = space_.padded;
   const float* q = queries_.row(query);
 
   slot.scratch.resize(2 * padded);
   space_.Rotate(q, block.centre(), slot.scratch.data(), slot.scratch.data() + padded);
   const Encoded encoded = coder_.encode_query(slot.scratch.data(), padded, part.stats.lane_norm2, codes);
 
-  const double distance2 = kernels.exact_l2(q, block.centre(), d), centre_norm2 = block.centre_norm2();
-  const double query_norm2 = kernels.exact_dot(q, q, d);
-  QueryTerms terms;
-  terms.norm = std::sqrt(distance2 * (1 + fp64_error)) * (1 + fp64_error);
-  terms.scale = static_cast<double>(encoded.scale);
-  terms.residual = error.Residual(encoded, terms.norm);
-  if (queries_.metric == Metric::kL2) {
-    terms.low = distance2 * (1 - fp64_error);
-    terms.high = distance2 * (1 + fp64_error);
-    terms.definition = fp64_error * terms.high + error.scan.tiny;
-    terms.offset_high = error.scan.tiny;
-  } else {
-    const double b = -kernels.exact_dot(block.centre(), q, d);
-    const double b_error = fp64_error * std::sqrt(centre_norm2 * query_norm2) * 2;
-    terms.low = b - b_error;
-    terms.high = b + b_error;
-    terms.definition = 2 * fp64_error * std::sqrt(part.max_norm2 * query_norm2) + error.scan.tiny;
-    terms.offset_high = 16 * fp64_error * (std::sqrt(part.max_norm2 * centre_norm2) + centre_norm2) + error.scan.tiny;
-  }
-  terms.safe = std::max({query_norm2, part.max_norm2, centre_norm2}) <= kMaxNorm2;
-  return terms;
+  return block.MeasureQuery(space_, q, encoded, part.max_norm2);
 }
 
 const Int8Scan::Prepared& Int8Scan::Prepare(const Part& part, size_t first, size_t count, Slot& slot) const {
@@ -91,33 +68,12 @@ const Int8Scan::Prepared& Int8Scan::Prepare(const Part& part, size_t first, size
   return prepared;
 }
 
-CodeRule Int8Scan::RuleFor(const QueryTerms& terms, float threshold) const {
-  const double g = dot_factor_, bound = static_cast<double>(threshold);
-  const double rounding = 0x1p-48 * (std::abs(bound) + std::abs(terms.low));
-  return {static_cast<float>(g * terms.scale),
-          RoundUp(g * (terms.residual + kCodeSlack * (terms.norm + 2 * terms.residual))),
-          RoundUp(g * terms.norm * (1 + kCodeSlack)), RoundUp(bound - terms.low + terms.definition + rounding)};
-}
-
-Interval Int8Scan::IntervalFor(const QueryTerms& terms, const PanelTerms& panel, size_t r, size_t label,
-                               int32_t dot) const {
-  const double offset = static_cast<double>(panel.offset[r]), norm = static_cast<double>(panel.norm[r]);
-  const double product = dot_factor_ * static_cast<double>(panel.scale[r]) * terms.scale * dot;
-  const double error =
-      dot_factor_ * (norm * terms.residual + static_cast<double>(panel.residual[r]) * terms.norm) + terms.definition;
-  const double rounding = 0x1p-48 * (std::abs(offset) + std::abs(terms.high) + std::abs(product) + error);
-  const double lower = offset + terms.low - product - error - rounding;
-  const double upper =
-      offset + 4 * kCodeSlack * std::abs(offset) + terms.offset_high + terms.high - product + error + rounding;
-  return {RoundDown(lower), RoundUp(upper), static_cast<uint32_t>(label)};
-}
-
 void Int8Scan::MakeRules(size_t first, size_t count, Candidates* collectors, Slot& slot) const {
   slot.scratch.resize(std::max(slot.scratch.size(), queries_.dimension));
   slot.rules.resize(count);
   for (size_t j = 0; j < count; ++j) {
     collectors[j].Tighten(queries_.refiner(first + j, slot.scratch.data()));
-    slot.rules[j] = RuleFor(slot.prepared.terms[j], collectors[j].threshold());
+    slot.rules[j] = RuleFor(slot.prepared.terms[j], dot_factor_, collectors[j].threshold());
   }
 }
 
@@ -127,10 +83,13 @@ void Int8Scan::Keep(const CodeHit& hit, const PanelTerms& panel, size_t label, s
   Candidates& collector = collectors[hit.query];
   const float before = collector.threshold();
   const QueryTerms& terms = slot.prepared.terms[hit.query];
-  const Interval interval = IntervalFor(terms, panel, hit.row % kPanelRows, label, hit.dot);
-  if (interval.lower > before) return;
-  collector.Push(interval, queries_.refiner(first + hit.query, slot.scratch.data()));
-  if (collector.threshold() < before) slot.rules[hit.query] = RuleFor(terms, collector.threshold());
+  const size_t r = hit.row % kPanelRows;
+  const Bounds bounds =
+      BoundsFor(terms, {panel.offset[r], panel.scale[r], panel.norm[r], panel.residual[r]}, dot_factor_, hit.dot);
+  if (bounds.lower > before) return;
+  collector.Push({bounds.lower, bounds.upper, static_cast<uint32_t>(label)},
+                 queries_.refiner(first + hit.query, slot.scratch.data()));
+  if (collector.threshold() < before) slot.rules[hit.query] = RuleFor(terms, dot_factor_, collector.threshold());
 }
 
 // Returns how many wanted rows survived.

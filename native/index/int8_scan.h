@@ -25,16 +25,6 @@ class Int8Scan : public Scan {
   void Run(const RowRange& rows, size_t first, size_t count, Candidates* collectors, int slot) override;
 
  private:
-  // What a block's rows have to know of a query; letters as in code_bounds.h.
-  struct QueryTerms {
-    double low, high;    // bounds of B
-    double scale;        // t
-    double norm;         // m
-    double residual;     // f
-    double definition;   // what the defined key may differ by, the row's own share aside
-    double offset_high;  // what A may exceed its fp32 value by, beside the relative part
-    bool safe;           // nothing can leave the fp32 range
-  };
   // Queries as one block sees them: around its centre.
   struct Prepared {
     const Part* part = nullptr;
@@ -54,8 +44,6 @@ class Int8Scan : public Scan {
 
   const Prepared& Prepare(const Part& part, size_t first, size_t count, Slot& slot) const;
   QueryTerms PrepareQuery(const Part& part, size_t query, Slot& slot, int8_t* codes) const;
-  CodeRule RuleFor(const QueryTerms& terms, float threshold) const;
-  Interval IntervalFor(const QueryTerms& terms, const PanelTerms& panel, size_t r, size_t label, int32_t dot) const;
   void MakeRules(size_t first, size_t count, Candidates* collectors, Slot& slot) const;
   void Keep(const CodeHit& hit, const PanelTerms& panel, size_t label, size_t first, Candidates* collectors,
             Slot& slot) const;

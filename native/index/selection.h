@@ -18,6 +18,7 @@ class Selection {
  public:
   explicit Selection(std::vector<uint64_t> words) : words_(std::move(words)) {}
 
+  const std::vector<uint64_t>& words() const { return words_; }
   bool Has(size_t label) const { return label / 64 < words_.size() && ((words_[label / 64] >> (label % 64)) & 1) != 0; }
 
   // How many labels of [begin, end) are in.

@@ -1,0 +1,36 @@
+#ifndef FLATRANK_CUDA_BLOCK_H_
+#define FLATRANK_CUDA_BLOCK_H_
+
+#include <mutex>
+
+#include "cuda/library.h"
+#include "cuda/memory.h"
+
+namespace flatrank::cuda {
+
+// What is written has arrived when the functions return.
+struct DeviceBlock {
+  DeviceBlock(size_t row_capacity, size_t d, size_t padded_dimension)
+      : capacity(row_capacity),
+        dimension(d),
+        padded(padded_dimension),
+        values(row_capacity * d),
+        codes(row_capacity * padded_dimension),
+        terms(row_capacity) {}
+
+  void Write(const RowsToWrite& rows);
+  void Write(const CodesToWrite& rows);
+
+  const size_t capacity, dimension, padded;
+  const DeviceArray<float> values;    // (capacity, dimension)
+  const DeviceArray<int8_t> codes;    // (capacity, padded)
+  const DeviceArray<RowTerms> terms;  // (capacity)
+
+ private:
+  std::mutex mutex_;
+  Stream stream_;
+};
+
+}  // namespace flatrank::cuda
+
+#endif  // FLATRANK_CUDA_BLOCK_H_

@@ -1,0 +1,156 @@
+#include "device/device_index.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/thread_pool.h"
+#include "device/device_library.h"
+
+namespace flatrank {
+
+namespace {
+
+constexpr size_t kBytesAtOnce = size_t{16} << 20;  // on their way to the GPU
+
+// A coded part's view of the queries.
+struct PartQueries {
+  std::vector<int8_t> codes;      // (nq, padded)
+  std::vector<QueryTerms> terms;  // (nq)
+};
+
+PartQueries CodeQueriesOf(const Part& part, const CodeSpace& space, const float* queries, size_t nq, int max_threads,
+                          const Cancellation& cancellation) {
+  constexpr size_t kAtOnce = 64;
+  const BlockCodes& block = *part.block->codes;
+  PartQueries coded{std::vector<int8_t>(nq * space.padded), std::vector<QueryTerms>(nq)};
+  ThreadPool::Shared().ParallelFor((nq + kAtOnce - 1) / kAtOnce, max_threads, [&](size_t task, int) {
+    cancellation.ThrowIfCancelled();
+    std::vector<float> rotated(2 * space.padded);
+    for (size_t j = task * kAtOnce; j < std::min(nq, (task + 1) * kAtOnce); ++j) {
+      const float* q = queries + j * space.dimension;
+      space.Rotate(q, block.centre(), rotated.data(), rotated.data() + space.padded);
+      // As rows are coded: sums have 32 bits there.
+      const Encoded encoded =
+          space.kernels.codes->encode(rotated.data(), space.padded, coded.codes.data() + j * space.padded);
+      coded.terms[j] = block.MeasureQuery(space, q, encoded, part.max_norm2);
+    }
+  });
+  return coded;
+}
+
+}  // namespace
+
+void DeviceIndex::CopyRows(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy) {
+  const size_t at_once = std::max<size_t>(kBytesAtOnce / (space.dimension * sizeof(float)), 1);
+  std::vector<float> scratch(part.block->aligned() ? 0 : at_once * space.dimension);
+  while (copy.rows < part.rows) {
+    cancellation.ThrowIfCancelled();
+    const size_t end = std::min(copy.rows + at_once, part.rows);
+    const cuda::RowsToWrite rows{copy.rows, end, part.block->Rows(copy.rows, end - copy.rows, scratch.data())};
+    cuda::Status status;
+    library_.write_rows(copy.device.get(), &rows, &status);
+    Check(status);
+    copy.rows = end;
+  }
+}
+
+void DeviceIndex::CopyCodes(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy) {
+  const size_t at_once = std::max<size_t>(kBytesAtOnce / space.padded, kPanelRows) / kPanelRows * kPanelRows;
+  const int offset = space.kernels.codes->code_offset;
+  std::vector<int8_t> codes;
+  std::vector<RowTerms> terms;
+  while (copy.coded < part.coded) {
+    cancellation.ThrowIfCancelled();
+    const size_t end = std::min(copy.coded + at_once, part.coded);
+    codes.resize((end - copy.coded) * space.padded);
+    terms.resize(end - copy.coded);
+    for (size_t row = copy.coded; row < end; ++row) {
+      const uint8_t* const panel = part.block->codes->panel(row / kPanelRows);
+      const PanelTerms& panel_terms = part.block->codes->terms(row / kPanelRows);
+      const size_t r = row % kPanelRows;
+      int8_t* const to = codes.data() + (row - copy.coded) * space.padded;
+      for (size_t i = 0; i < space.padded; ++i)
+        to[i] = static_cast<int8_t>(
+            panel[i / kStepValues * kPanelRows * kStepValues + r * kStepValues + i % kStepValues] - offset);
+      terms[row - copy.coded] = {panel_terms.offset[r], panel_terms.scale[r], panel_terms.norm[r],
+                                 panel_terms.residual[r]};
+    }
+    const cuda::CodesToWrite written{copy.coded, end, codes.data(), terms.data()};
+    cuda::Status status;
+    library_.write_codes(copy.device.get(), &written, &status);
+    Check(status);
+    copy.coded = end;
+  }
+}
+
+DeviceIndex::Copy& DeviceIndex::CopyOf(const Part& part, const CodeSpace& space) {
+  for (Copy& copy : copies_)
+    if (copy.block.lock() == part.block) return copy;
+  cuda::Status status;
+  cuda::DeviceBlock* const block = library_.make_block(part.block->capacity(), space.dimension, space.padded, &status);
+  Check(status);
+  copies_.push_back({part.block, BlockHandle(block, library_.free_block)});
+  return copies_.back();
+}
+
+std::vector<DeviceIndex::BlockHandle> DeviceIndex::Follow(const Snapshot& snapshot, const CodeSpace& space,
+                                                          const Cancellation& cancellation) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  copies_.erase(std::remove_if(copies_.begin(), copies_.end(), [](const Copy& copy) { return copy.block.expired(); }),
+                copies_.end());
+  std::vector<BlockHandle> blocks;
+  for (const Part& part : snapshot.parts) {
+    Copy& copy = CopyOf(part, space);
+    CopyRows(part, space, cancellation, copy);
+    CopyCodes(part, space, cancellation, copy);
+    blocks.push_back(copy.device);
+  }
+  return blocks;
+}
+
+void DeviceIndex::Search(const Snapshot& snapshot, const CodeSpace& space, const float* queries, size_t nq, size_t k,
+                         const SearchOptions& options, const Cancellation& cancellation, float* distances,
+                         int32_t* labels) {
+  if (k > cuda::kMostNearest || snapshot.rows == 0) {
+    flatrank::Search(snapshot, space, queries, nq, k, options, cancellation, distances, labels);
+    return;
+  }
+  CheckFinite("queries", queries, nq, space.dimension);
+  const std::vector<BlockHandle> blocks = Follow(snapshot, space, cancellation);
+  std::vector<PartQueries> coded(snapshot.parts.size());
+  std::vector<cuda::SearchPart> parts;
+  for (size_t p = 0; p < snapshot.parts.size(); ++p) {
+    const Part& part = snapshot.parts[p];
+    if (part.coded > 0) coded[p] = CodeQueriesOf(part, space, queries, nq, options.max_threads, cancellation);
+    parts.push_back({blocks[p].get(), part.first, part.rows, part.coded, coded[p].codes.data(), coded[p].terms.data()});
+  }
+  std::vector<uint8_t> undecided(nq);
+  cuda::SearchCall call{};
+  call.metric = space.metric;
+  call.dimension = space.dimension;
+  call.padded = space.padded;
+  call.parts = parts.data();
+  call.part_count = parts.size();
+  call.queries = queries;
+  call.nq = nq;
+  call.k = k;
+  call.room = room_;
+  if (options.selection != nullptr) {
+    call.selection = options.selection->words().data();
+    call.selection_words = options.selection->words().size();
+  }
+  call.cancelled = [](const void* token) { return static_cast<const Cancellation*>(token)->cancelled(); };
+  call.token = &cancellation;
+  call.distances = distances;
+  call.labels = labels;
+  call.undecided = undecided.data();
+  cuda::Status status;
+  library_.search(&call, &status);
+  Check(status);
+  for (size_t j = 0; j < nq; ++j)
+    if (undecided[j] != 0)
+      flatrank::Search(snapshot, space, queries + j * space.dimension, 1, k, options, cancellation, distances + j * k,
+                       labels + j * k);
+}
+
+}  // namespace flatrank
