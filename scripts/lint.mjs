@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const fix = process.argv.includes('--fix');
 const bin = path.join(root, 'node_modules', '.bin');
 
-const cpp = ['native', 'test/native'].flatMap((folder) =>
+const cpp = ['native', 'test/native', 'bench/gpu'].flatMap((folder) =>
   readdirSync(path.join(root, folder), { recursive: true })
     .filter((file) => /\.(cpp|cuh?|h|inl)$/.test(file))
     .map((file) => path.join(folder, file)),

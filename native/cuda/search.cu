@@ -17,9 +17,9 @@ namespace {
 constexpr size_t kQueriesAtOnce = 1024;
 constexpr size_t kListBytes = size_t{64} << 20;  // of all lists, where there are so many queries that it counts
 constexpr size_t kLeastRoom = 8192, kMostRoom = size_t{1} << 17;
-constexpr size_t kFirstRows = 4096;  // met before there are thresholds: all of them come into the lists
+constexpr size_t kFirstRows = 1024;  // met before there are thresholds: all of them come into the lists
 constexpr size_t kSpare = 8;  // times k rows that are expected to come into a list, for bounds decide less than keys
-constexpr size_t kMostGrowth = 256;
+constexpr size_t kMostGrowth = 32;
 constexpr uint32_t kFewQueries = 8;   // up to which memory is the limit
 constexpr uint32_t kThreads = 256;    // of kernels that do one thing a thread
 constexpr size_t kBlocksAtWork = 16;  // for each multiprocessor: enough to hide what each waits for

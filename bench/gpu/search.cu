@@ -1,0 +1,119 @@
+// How fast does the GPU search? `flatrank_gpu_bench N D` prints a JSON line for each number of queries and of
+// neighbours, and one for what the card's memory gives. scripts/gpu.sh builds and runs it, and gpu_search_peer.py
+// beside it.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "cuda/memory.h"
+#include "device/device_index.h"
+
+extern "C" const flatrank::cuda::Library* flatrank_cuda_library();
+
+namespace {
+
+using flatrank::Cancellation;
+using flatrank::DeviceIndex;
+using flatrank::FlatIndex;
+
+constexpr size_t kClusters = 1000;
+constexpr int kRounds = 15;
+
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The median of `rounds` runs, after one that warms up.
+template <typename Body>
+double MedianMs(int rounds, Body body) {
+  std::vector<double> times;
+  for (int round = -1; round < rounds; ++round) {
+    const double start = Seconds();
+    body();
+    if (round >= 0) times.push_back((Seconds() - start) * 1e3);
+  }
+  std::nth_element(times.begin(), times.begin() + rounds / 2, times.end());
+  return times[static_cast<size_t>(rounds / 2)];
+}
+
+// Unit vectors around cluster centres, as embeddings lie.
+std::vector<float> Clustered(size_t n, size_t d, unsigned seed) {
+  std::mt19937 centre_generator(1), generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> centres(kClusters * d), x(n * d);
+  for (float& value : centres) value = normal(centre_generator);
+  for (size_t i = 0; i < n; ++i) {
+    const float* centre = centres.data() + generator() % kClusters * d;
+    double norm2 = 0;
+    for (size_t j = 0; j < d; ++j) {
+      const float value = centre[j] + normal(generator);
+      x[i * d + j] = value;
+      norm2 += static_cast<double>(value) * value;
+    }
+    for (size_t j = 0; j < d; ++j) x[i * d + j] /= static_cast<float>(std::sqrt(norm2));
+  }
+  return x;
+}
+
+// Bytes a second that a copy from the GPU's memory to itself reads and writes.
+double CopyBandwidth() {
+  constexpr size_t kBytes = size_t{1} << 30;
+  const flatrank::cuda::DeviceArray<char> from(kBytes), to(kBytes);
+  const flatrank::cuda::Stream stream;
+  const double ms = MedianMs(kRounds, [&] {
+    flatrank::cuda::Check(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, stream));
+    stream.Wait();
+  });
+  return 2.0 * static_cast<double>(kBytes) / (ms * 1e-3);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3) {
+    std::fprintf(stderr, "usage: %s N D\n", arguments[0]);
+    return 2;
+  }
+  const size_t n = std::strtoull(arguments[1], nullptr, 10), d = std::strtoull(arguments[2], nullptr, 10);
+  const Cancellation never;
+  const double bandwidth = CopyBandwidth();
+  std::printf("{\"what\":\"copy\",\"bytes_per_second\":%.4g}\n", bandwidth);
+  FlatIndex index(d, flatrank::Metric::kL2, true, DeviceIndex::kLeastCodedRows);
+  for (size_t begin = 0, step = std::min<size_t>(n, 1000000); begin < n; begin += step) {
+    const size_t taken = std::min(step, n - begin);
+    const std::vector<float> rows = Clustered(taken, d, static_cast<unsigned>(begin + 2));
+    index.Stage(rows.data(), taken, n - begin - taken);
+    index.Commit(64, never);
+  }
+  DeviceIndex device(*flatrank_cuda_library());
+  const auto search = [&](const std::vector<float>& queries, size_t nq, size_t k, bool on_gpu,
+                          std::vector<int32_t>& labels) {
+    std::vector<float> distances(nq * k);
+    labels.resize(nq * k);
+    if (on_gpu)
+      device.Search(index.TakeSnapshot(), index.space(), queries.data(), nq, k, {nullptr, 64}, never, distances.data(),
+                    labels.data());
+    else
+      flatrank::Search(index.TakeSnapshot(), index.space(), queries.data(), nq, k, {nullptr, 64}, never,
+                       distances.data(), labels.data());
+  };
+  for (const size_t nq : {1, 16, 256, 4096})
+    for (const size_t k : {10, 100}) {
+      const std::vector<float> queries = Clustered(nq, d, 99);
+      std::vector<int32_t> labels, expected;
+      const double ms = MedianMs(kRounds, [&] { search(queries, nq, k, true, labels); });
+      const size_t checked = std::min<size_t>(nq, 64);
+      search({queries.begin(), queries.begin() + static_cast<std::ptrdiff_t>(checked * d)}, checked, k, false,
+             expected);
+      const bool same = std::equal(expected.begin(), expected.end(), labels.begin());
+      // Of the codes and terms that a scan reads.
+      const double share =
+          static_cast<double>(n) * static_cast<double>(index.space().row_bytes()) / (ms * 1e-3) / bandwidth;
+      std::printf(
+          "{\"what\":\"flatrank\",\"n\":%zu,\"d\":%zu,\"nq\":%zu,\"k\":%zu,\"ms\":%.4f,\"same\":%s,\"share\":%.3f}\n",
+          n, d, nq, k, ms, same ? "true" : "false", share);
+      std::fflush(stdout);
+    }
+  return 0;
+}
