@@ -39,6 +39,7 @@
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "conditions": [
+        ["OS=='linux'", { "libraries": ["-ldl"] }],
         ["target_arch=='x64'", { "dependencies": ["flatrank_avx2", "flatrank_avx512", "flatrank_vnni"] }],
         ["target_arch=='arm64'", { "dependencies": ["flatrank_dotprod"], "sources": ["<!@(node native/sources.mjs NEON)"] }]
       ]

@@ -76,10 +76,12 @@ struct SearchCall {
 inline constexpr size_t kMostNearest = 1024;
 
 struct Library {
-  static constexpr int32_t kVersion = 1;
+  // Another number: built from another version of this file.
+  static constexpr uint64_t kVersion =
+      1 + (sizeof(SearchCall) << 8) + (sizeof(SearchPart) << 20) + (sizeof(QueryTerms) << 32) + (sizeof(Status) << 44);
   static constexpr const char* kEntry = "flatrank_cuda_library";
 
-  int32_t version;
+  uint64_t version;
   // The GPU that is used: the first one that CUDA_VISIBLE_DEVICES leaves. Fails where there is none, or no driver.
   void (*find_device)(DeviceInfo* info, Status* status);
   // Room for `capacity` rows; null where it cannot be had.

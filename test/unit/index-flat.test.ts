@@ -147,9 +147,27 @@ describe('IndexFlatL2', () => {
     expect(() => index.reconstruct(4)).toThrow(FlatrankError);
     for (const dimension of [0, -1, 1.5, NaN, 65537, '2' as unknown as number])
       expect(() => new IndexFlatL2(dimension)).toThrow(FlatrankError);
-    expect(() => new IndexFlatL2(2, { device: 'cuda' })).toThrow(/'cuda'/);
     expect(() => new IndexFlatL2(2, { codes: 'int4' as 'int8' })).toThrow(/codes/);
     expect(index.ntotal).toBe(4);
+  });
+
+  it('searches on a GPU, or says what is missing for it', async () => {
+    let index: IndexFlatL2;
+    try {
+      index = new IndexFlatL2(2, { device: 'cuda' });
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_UNSUPPORTED' });
+      expect((error as FlatrankError).message).toMatch(
+        /'cuda'.*(flatrank_cuda\.so.*FLATRANK_CUDA=on|nvidia-smi|capability)/,
+      );
+      return;
+    }
+    await index.add(Float32Array.of(0, 0, 3, 4));
+    expect(await index.search(Float32Array.of(0, 0), 2)).toEqual({
+      distances: Float32Array.of(0, 25),
+      labels: Int32Array.of(0, 1),
+    });
+    expect(() => new IndexFlatL2(2, { device: 'gpu' as 'cuda' })).toThrow(/device/);
   });
 
   it('names the argument, what was expected and what came, with the stack of the caller', async () => {
