@@ -150,7 +150,6 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
   using Dots = wmma::fragment<wmma::accumulator, kTile, kTile, kTile, int>;
   __shared__ __align__(256) signed char query_tiles[2][kTileQueries * kTileChunks * kTile];
   __shared__ __align__(256) signed char row_tiles[2][kTileRows * kTileChunks * kTile];
-  __shared__ __align__(256) int32_t dots[kScanThreads / 32][kTileBytes];
   __shared__ CodeRule rules[kTileQueries];
 
   const uint32_t chunks = a.padded / 16, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -192,16 +191,20 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
     }
   }
 
-  // A thread holds on to a row and goes over the queries: most products end here, with one comparison.
+  // A thread holds on to a row and goes over the queries: most products end here, with one comparison. They lie where
+  // the tiles of rows were, for shared memory decides how many blocks a multiprocessor holds.
+  static_assert(sizeof(row_tiles) >= kScanThreads / 32 * kTileBytes * sizeof(int32_t));
+  int32_t* const dots = reinterpret_cast<int32_t*>(row_tiles) + warp * kTileBytes;
+  __syncthreads();
   for (uint32_t j = 0; j < 2; ++j) {
     const size_t row = first_row + warp_row + j * kTile + lane % kTile;
     const RowTerms terms = LoadTerms(a.terms + (row < a.end ? row : a.end - 1));
     for (uint32_t i = 0; i < 2; ++i) {
-      wmma::store_matrix_sync(dots[warp], sums[i][j], kTile, wmma::mem_row_major);
+      wmma::store_matrix_sync(dots, sums[i][j], kTile, wmma::mem_row_major);
       __syncwarp();
       for (uint32_t m = lane / kTile; m < kTile; m += 32 / kTile) {
         const uint32_t query = warp_query + i * kTile + m;
-        const int32_t dot = dots[warp][m * kTile + lane % kTile];
+        const int32_t dot = dots[m * kTile + lane % kTile];
         if (row < a.end && first_query + query < a.nq && !Excludes(rules[query], terms, dot))
           Keep(a, first_query + query, row, terms, dot);
       }
