@@ -20,6 +20,7 @@ import { Graph, type Constant } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
 import type { Backend, BackendOutput, BackendOutputKind, Precision, Processor, TokenBatch } from './backend.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
+import { undisturbed } from './undisturbed.js';
 
 /** What {@link EncoderBackend.load} takes. */
 export interface EncoderBackendOptions {
@@ -90,7 +91,7 @@ export class EncoderBackend implements Backend {
     const texts = starts.length - 1;
     let result: Tensor | undefined;
     try {
-      result = (await this.#session.run(this.#feeds(batch)))[this.output];
+      result = (await undisturbed(() => this.#session.run(this.#feeds(batch))))[this.output];
     } catch (error) {
       throw new FlatrankError('ERR_MODEL', `The model failed on a batch of ${ids.length} tokens: ${textOf(error)}`);
     }

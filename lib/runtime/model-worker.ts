@@ -1,8 +1,9 @@
 /** The owner's side of a model in a worker thread: calls, progress, abort, lifetime. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { FlatrankError } from '../errors.js';
 import { notify, type OnProgress } from './progress.js';
 import { fromWireError, withSite, type Reply, type Request } from './protocol.js';
+import { startWorker } from './undisturbed.js';
 
 /** Texts go to the worker in slices of about this many characters, so that neither thread stops for long. */
 const sliceChars = 1_000_000;
@@ -59,13 +60,13 @@ export class ModelWorker<Info> {
 
   /**
    * Starts a thread on the module `entry`, which must call `serve` on its parent port, and waits until it has opened
-   * its model. `spec` reaches it as workerData.
+   * its model. `spec` reaches it by `workerSpec`.
    * @throws FlatrankError with the code of whatever went wrong in the thread; an abort rejects with `signal.reason`
    */
   static async open<Info>(entry: URL, spec: unknown, signal?: AbortSignal): Promise<ModelWorker<Info>> {
     const site = new Error();
     signal?.throwIfAborted();
-    const worker = new Worker(entry, { workerData: spec, name: 'flatrank-model' });
+    const worker = startWorker(entry, spec, 'flatrank-model');
     let onAbort: (() => void) | undefined;
     try {
       const info = await new Promise<Info>((resolve, reject) => {

@@ -4,6 +4,7 @@ import { FlatrankError } from '../errors.js';
 import { halfToFloat } from '../formats/widen.js';
 import type { Backend, BackendOutput, BackendOutputKind, Processor, TokenBatch } from './backend.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
+import { undisturbed } from './undisturbed.js';
 
 type Feed = 'input_ids' | 'attention_mask' | 'token_type_ids' | 'position_ids';
 
@@ -70,7 +71,7 @@ export class OnnxBackend implements Backend {
     }
     let result: Tensor | undefined;
     try {
-      result = (await this.#session.run(feeds, [this.#outputName]))[this.#outputName];
+      result = (await undisturbed(() => this.#session.run(feeds, [this.#outputName])))[this.#outputName];
     } catch (error) {
       throw new FlatrankError(
         'ERR_MODEL',

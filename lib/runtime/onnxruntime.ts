@@ -5,6 +5,7 @@ import type * as Onnxruntime from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import { FlatrankError } from '../errors.js';
 import type { Processor } from './backend.js';
+import { undisturbed } from './undisturbed.js';
 
 /** The package's module. */
 export type Ort = typeof Onnxruntime;
@@ -78,9 +79,11 @@ export async function createSession(
     },
   };
   try {
-    return await (typeof model === 'string'
-      ? ort.InferenceSession.create(model, options)
-      : ort.InferenceSession.create(model, options));
+    return await undisturbed(() =>
+      typeof model === 'string'
+        ? ort.InferenceSession.create(model, options)
+        : ort.InferenceSession.create(model, options),
+    );
   } catch (error) {
     throw new FlatrankError(
       'ERR_BAD_FILE',

@@ -6,6 +6,7 @@ import type { Dim, Graph } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
 import { native } from '../native.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from '../runtime/onnxruntime.js';
+import { undisturbed } from '../runtime/undisturbed.js';
 import type { Label } from './examples.js';
 import { lossFeeds } from './loss-graph.js';
 import type { Loss, SentenceLoss } from './losses.js';
@@ -250,7 +251,7 @@ export class Engine {
     }
     try {
       // Results are read from the buffers of `fetches`: what comes back are copies.
-      await session.run(tensors, fetches);
+      await undisturbed(() => session.run(tensors, fetches));
     } catch (error) {
       throw new FlatrankError('ERR_MODEL', `The training graph failed: ${textOf(error)}`);
     }

@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { FlatrankError, invalidArgument } from '../errors.js';
 import { primaryScore, type Metrics } from '../evaluate/index.js';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
@@ -10,6 +9,7 @@ import { reload } from '../model/reload.js';
 import { notify } from '../runtime/progress.js';
 import { fromWireError } from '../runtime/protocol.js';
 import { threadBudget } from '../runtime/threads.js';
+import { startWorker } from '../runtime/undisturbed.js';
 import { copyModelFiles } from './checkpoint.js';
 import { trainingExample, type TrainingExample } from './examples.js';
 import { planOf, type FitEvaluation, type FitOptions, type FitReport, type Trainable } from './options.js';
@@ -91,7 +91,7 @@ class Run<M extends Trainable> {
   async result(): Promise<FitReport> {
     const { signal } = this.#o;
     signal?.throwIfAborted();
-    const worker = new Worker(workerEntry, { workerData: this.#spec, name: 'flatrank-fit' });
+    const worker = startWorker(workerEntry, this.#spec, 'flatrank-fit');
     const post = (request: TrainingRequest): void => {
       worker.postMessage(request);
     };

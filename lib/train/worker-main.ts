@@ -1,12 +1,13 @@
 /** The module that a training thread runs. */
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, type MessagePort } from 'node:worker_threads';
 import { toWireError } from '../runtime/protocol.js';
+import { workerSpec } from '../runtime/undisturbed.js';
 import type { TrainingExample } from './examples.js';
 import type { TrainingReply, TrainingRequest, TrainingSpec } from './protocol.js';
 import { Trainee } from './trainee.js';
 import { train, type TrainerHost } from './trainer.js';
 
-if (parentPort) await work(parentPort, workerData as TrainingSpec);
+if (parentPort) await work(parentPort, workerSpec() as TrainingSpec);
 
 async function work(port: MessagePort, spec: TrainingSpec): Promise<void> {
   const reply = (message: TrainingReply): void => {
