@@ -51,9 +51,8 @@ export async function undisturbed<T>(call: () => Promise<T>): Promise<T> {
 
 function waitForAll(): void {
   const end = Date.now() + patience;
-  for (const flags of running) {
-    Atomics.store(flags, leaving, 1);
+  for (const flags of running) Atomics.store(flags, leaving, 1); // no other batch begins while one is waited for
+  for (const flags of running)
     for (let calls = 1; calls > 0 && Date.now() < end; calls = Atomics.load(flags, busy))
       Atomics.wait(flags, busy, calls, end - Date.now());
-  }
 }
