@@ -1,6 +1,6 @@
 // How fast does the GPU search? `flatrank_gpu_bench N D` prints a JSON line for each number of queries and of
-// neighbours, and one for what the card's memory gives. scripts/gpu.sh builds and runs it, and gpu_search_peer.py
-// beside it.
+// neighbours, and one for what the card's memory and tensor cores give. scripts/gpu.sh builds and runs it, and
+// gpu_search_peer.py beside it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -68,6 +68,43 @@ double CopyBandwidth() {
   return 2.0 * static_cast<double>(kBytes) / (ms * 1e-3);
 }
 
+constexpr int kWarps = 8, kProducts = 4096;
+
+// Each warp multiplies the same tiles of bytes again and again, as a scan does four of them at a time.
+__global__ void MultiplyTiles(int* out) {
+  using namespace nvcuda;
+  wmma::fragment<wmma::matrix_a, 16, 16, 16, signed char, wmma::row_major> a[2];
+  wmma::fragment<wmma::matrix_b, 16, 16, 16, signed char, wmma::col_major> b[2];
+  wmma::fragment<wmma::accumulator, 16, 16, 16, int> sums[2][2];
+  for (int i = 0; i < 2; ++i) {
+    wmma::fill_fragment(a[i], static_cast<signed char>(threadIdx.x));
+    wmma::fill_fragment(b[i], static_cast<signed char>(blockIdx.x));
+    for (auto& sum : sums[i]) wmma::fill_fragment(sum, 0);
+  }
+  for (int round = 0; round < kProducts; ++round)
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 2; ++j) wmma::mma_sync(sums[i][j], a[i], b[j], sums[i][j]);
+  for (int i = 0; i < 2; ++i)
+    for (int j = 0; j < 2; ++j)
+      wmma::store_matrix_sync(out + (blockIdx.x * kWarps + threadIdx.x / 32) * 256, sums[i][j], 16,
+                              wmma::mem_row_major);
+}
+
+// Products of bytes a second, each with its sum, that the tensor cores give by the instructions that scans use.
+double MatrixRate() {
+  int multiprocessors = 0;
+  flatrank::cuda::Check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+  const auto blocks = static_cast<unsigned>(multiprocessors * 8);
+  const flatrank::cuda::DeviceArray<int> out(static_cast<size_t>(blocks) * kWarps * 256);
+  const flatrank::cuda::Stream stream;
+  const double ms = MedianMs(kRounds, [&] {
+    flatrank::cuda::Launch(MultiplyTiles, dim3(blocks), dim3(kWarps * 32), stream, out.data());
+    flatrank::cuda::Check(cudaGetLastError());
+    stream.Wait();
+  });
+  return 4.0 * 16 * 16 * 16 * kProducts * kWarps * blocks / (ms * 1e-3);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -78,7 +115,8 @@ int main(int count, char** arguments) {
   const size_t n = std::strtoull(arguments[1], nullptr, 10), d = std::strtoull(arguments[2], nullptr, 10);
   const Cancellation never;
   const double bandwidth = CopyBandwidth();
-  std::printf("{\"what\":\"copy\",\"bytes_per_second\":%.4g}\n", bandwidth);
+  const double rate = MatrixRate();
+  std::printf("{\"what\":\"ceilings\",\"bytes_per_second\":%.4g,\"products_per_second\":%.4g}\n", bandwidth, rate);
   FlatIndex index(d, flatrank::Metric::kL2, true, DeviceIndex::kLeastCodedRows);
   for (size_t begin = 0, step = std::min<size_t>(n, 1000000); begin < n; begin += step) {
     const size_t taken = std::min(step, n - begin);
@@ -107,12 +145,15 @@ int main(int count, char** arguments) {
       search({queries.begin(), queries.begin() + static_cast<std::ptrdiff_t>(checked * d)}, checked, k, false,
              expected);
       const bool same = std::equal(expected.begin(), expected.end(), labels.begin());
-      // Of the codes and terms that a scan reads.
-      const double share =
-          static_cast<double>(n) * static_cast<double>(index.space().row_bytes()) / (ms * 1e-3) / bandwidth;
+      // Shares of the ceilings: of the codes and terms that a scan reads once, and of the products of codes.
+      const double per_second = static_cast<double>(n) / (ms * 1e-3);
+      const double memory_share = per_second * static_cast<double>(index.space().row_bytes()) / bandwidth;
+      const double matrix_share = per_second * static_cast<double>(nq * index.space().padded) / rate;
       std::printf(
-          "{\"what\":\"flatrank\",\"n\":%zu,\"d\":%zu,\"nq\":%zu,\"k\":%zu,\"ms\":%.4f,\"same\":%s,\"share\":%.3f}\n",
-          n, d, nq, k, ms, same ? "true" : "false", share);
+          "{\"what\":\"flatrank\",\"n\":%zu,\"d\":%zu,\"nq\":%zu,\"k\":%zu,\"ms\":%.4f,\"same\":%s,\"memory_share\":%."
+          "3f,"
+          "\"matrix_share\":%.3f}\n",
+          n, d, nq, k, ms, same ? "true" : "false", memory_share, matrix_share);
       std::fflush(stdout);
     }
   return 0;

@@ -1,14 +1,11 @@
 #ifndef FLATRANK_CUDA_BLOCK_H_
 #define FLATRANK_CUDA_BLOCK_H_
 
-#include <mutex>
-
 #include "cuda/library.h"
 #include "cuda/memory.h"
 
 namespace flatrank::cuda {
 
-// What is written has arrived when the functions return.
 struct DeviceBlock {
   DeviceBlock(size_t row_capacity, size_t d, size_t padded_dimension)
       : capacity(row_capacity),
@@ -18,17 +15,14 @@ struct DeviceBlock {
         codes(row_capacity * padded_dimension),
         terms(row_capacity) {}
 
-  void Write(const RowsToWrite& rows);
-  void Write(const CodesToWrite& rows);
+  // What was written has arrived when these return, also where they throw.
+  void Write(const RowsToWrite& rows) const;
+  void Write(const CodesToWrite& rows) const;
 
   const size_t capacity, dimension, padded;
   const DeviceArray<float> values;    // (capacity, dimension)
   const DeviceArray<int8_t> codes;    // (capacity, padded)
   const DeviceArray<RowTerms> terms;  // (capacity)
-
- private:
-  std::mutex mutex_;
-  Stream stream_;
 };
 
 }  // namespace flatrank::cuda

@@ -21,8 +21,15 @@ struct CandidateLists {
   uint32_t* counts;    // (nq) appended since the last thinning included; above `room` where some found no place
   float* thresholds;   // (nq) no row with a lower bound above it is wanted
   uint8_t* undecided;  // (nq) 1: given up
-  uint32_t* overflow;  // (1) whether some found no place
+  uint32_t* overflow;  // (1) the run in which some found no place, 0: none
   uint32_t room;
+  uint32_t run = 0;  // this one, from 1 on
+
+  // Runs are queued without a look at how those before went: scans after one that overflowed do nothing.
+  __device__ __forceinline__ bool Stopped() const {
+    const uint32_t stopped = *overflow;
+    return stopped != 0 && stopped != run;
+  }
 };
 
 __device__ __forceinline__ void Append(const CandidateLists& lists, uint32_t query, const Candidate& row) {
@@ -30,7 +37,7 @@ __device__ __forceinline__ void Append(const CandidateLists& lists, uint32_t que
   if (at < lists.room)
     lists.items[static_cast<size_t>(query) * lists.room + at] = row;
   else
-    *lists.overflow = 1;  // by many threads, all writing the same
+    *lists.overflow = lists.run;  // by many threads, all writing the same
 }
 
 // Bits that are ordered, as unsigned integers, as the values are.
@@ -86,13 +93,12 @@ __device__ Bits KthSmallest(uint32_t count, uint32_t k, Key key) {
   return prefix;
 }
 
-inline constexpr uint32_t kAllRows = 0xffffffffu;
-
-// Lowers the threshold of each query to the k-th smallest upper bound in its list and drops what that excludes, and
-// rows labelled `end` or more, which are to be met again. A list that stays more than half full is given up. A block a
-// query.
-__global__ void __launch_bounds__(kListThreads) ThinOut(CandidateLists lists, uint32_t k, uint32_t end) {
+// Lowers the threshold of each query to the k-th smallest upper bound in its list and drops what that excludes; after a
+// run that overflowed also rows labelled `first` or more, which are to be met again. A list that stays more than half
+// full is given up. A block a query.
+__global__ void __launch_bounds__(kListThreads) ThinOut(CandidateLists lists, uint32_t k, uint32_t first) {
   __shared__ uint32_t kept, taken;
+  const uint32_t end = *lists.overflow != 0 ? first : 0xffffffffu;
   const uint32_t query = blockIdx.x, count = min(lists.counts[query], lists.room);
   Candidate* const items = lists.items + static_cast<size_t>(query) * lists.room;
   if (count >= k) {

@@ -30,17 +30,19 @@ struct DeviceInfo {
 // Rows of an index in the GPU's memory, as a block in the CPU's. Rows that have been written do not change.
 struct DeviceBlock;
 
-// Rows [begin, end) of a block on their way to the GPU.
+// Rows [begin, end) of a block on their way to the GPU. `fill` writes the values (to - from, dimension) of some of them
+// to memory that the GPU reads, which is on its way with those before meanwhile; with false the rest stays away.
 struct RowsToWrite {
   size_t begin, end;
-  const float* values;  // (end - begin, dimension)
+  bool (*fill)(void* context, size_t from, size_t to, float* values);
+  void* context;
 };
 
-// Codes of rows [begin, end), row by row, of signed bytes.
+// The same of their codes, row by row, of signed bytes (to - from, padded), and their terms.
 struct CodesToWrite {
   size_t begin, end;
-  const int8_t* codes;  // (end - begin, padded)
-  const RowTerms* terms;
+  bool (*fill)(void* context, size_t from, size_t to, int8_t* codes, RowTerms* terms);
+  void* context;
 };
 
 // What one search sees of a block, and its queries around that block's centre.
@@ -78,7 +80,7 @@ inline constexpr size_t kMostNearest = 1024;
 struct Library {
   // Another number: built from another version of this file.
   static constexpr uint64_t kVersion =
-      1 + (sizeof(SearchCall) << 8) + (sizeof(SearchPart) << 20) + (sizeof(QueryTerms) << 32) + (sizeof(Status) << 44);
+      2 + (sizeof(SearchCall) << 8) + (sizeof(SearchPart) << 20) + (sizeof(QueryTerms) << 32) + (sizeof(Status) << 44);
   static constexpr const char* kEntry = "flatrank_cuda_library";
 
   uint64_t version;
@@ -87,7 +89,7 @@ struct Library {
   // Room for `capacity` rows; null where it cannot be had.
   DeviceBlock* (*make_block)(size_t capacity, size_t dimension, size_t padded, Status* status);
   void (*free_block)(DeviceBlock* block);
-  // These return when what they read has been read.
+  // These return when everything has arrived; rows before those that were last asked for have in any case.
   void (*write_rows)(DeviceBlock* block, const RowsToWrite* rows, Status* status);
   void (*write_codes)(DeviceBlock* block, const CodesToWrite* codes, Status* status);
   // Searches of several threads run beside each other, and beside writing to rows that they do not see.

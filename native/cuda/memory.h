@@ -3,10 +3,13 @@
 #define FLATRANK_CUDA_MEMORY_H_
 
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cuda/platform.h"
 
@@ -53,6 +56,31 @@ class DeviceArray {
   size_t size_ = 0;
 };
 
+// Memory of the CPU that the GPU reads and writes itself: copies go on while the CPU does something else.
+template <typename T>
+class PinnedArray {
+ public:
+  PinnedArray() = default;
+  PinnedArray(const PinnedArray&) = delete;
+  PinnedArray& operator=(const PinnedArray&) = delete;
+  ~PinnedArray() { cudaFreeHost(data_); }
+
+  // Room for at least that many values; what was there is lost where there was less.
+  T* AtLeast(size_t size) {
+    if (size > size_) {
+      cudaFreeHost(std::exchange(data_, nullptr));
+      size_ = 0;
+      Check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+      size_ = size;
+    }
+    return data_;
+  }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_ = 0;
+};
+
 class Stream {
  public:
   Stream() { Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
@@ -78,6 +106,52 @@ class Stream {
 
  private:
   cudaStream_t stream_ = nullptr;
+};
+
+// A point in what a stream does.
+class Event {
+ public:
+  Event() { Check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { cudaEventDestroy(event_); }
+
+  void Record(const Stream& stream) const { Check(cudaEventRecord(event_, stream)); }
+  // Until the stream has passed it; at once where it was never recorded.
+  void Wait() const { Check(cudaEventSynchronize(event_)); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+// Things of which one is used at a time, and kept for the next. Never destroyed, so that it may be static: when a
+// process ends, CUDA may be gone before static objects are.
+template <typename T>
+class Reused {
+ public:
+  std::unique_ptr<T> Take() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!idle_.empty()) {
+        auto taken = std::move(idle_.back());
+        idle_.pop_back();
+        return taken;
+      }
+    }
+    return std::make_unique<T>();
+  }
+  void GiveBack(std::unique_ptr<T> taken) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(taken));
+  }
+  static Reused& Shared() {
+    static Reused* const shared = new Reused;
+    return *shared;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<T>> idle_;
 };
 
 }  // namespace flatrank::cuda

@@ -73,6 +73,7 @@ inline constexpr uint32_t kScanThreads = 256;
 // For up to kQueries queries from `query` on: what counts is how fast the codes come from memory. Each row is met once.
 template <uint32_t kQueries>
 __global__ void __launch_bounds__(kScanThreads) ScanFew(const __grid_constant__ ScanArguments a, uint32_t query) {
+  if (a.lists.Stopped()) return;
   const uint32_t lane = threadIdx.x % kRowLanes, chunks = a.padded / 16;
   const size_t stride = static_cast<size_t>(gridDim.x) * (kScanThreads / kRowLanes);
   const uint32_t count = min(kQueries, a.nq - query);
@@ -144,6 +145,7 @@ struct TileLoader {
 };
 
 __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__ ScanArguments a) {
+  if (a.lists.Stopped()) return;
   using namespace nvcuda;
   using Queries = wmma::fragment<wmma::matrix_a, kTile, kTile, kTile, signed char, wmma::row_major>;
   using Rows = wmma::fragment<wmma::matrix_b, kTile, kTile, kTile, signed char, wmma::col_major>;
@@ -215,6 +217,7 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
 
 // For rows that have no codes: their keys themselves. A warp takes four rows and goes over the queries.
 __global__ void __launch_bounds__(kScanThreads) ScanPlain(const __grid_constant__ ScanArguments a) {
+  if (a.lists.Stopped()) return;
   const uint32_t lane = threadIdx.x % kExactLanes;
   const size_t wanted = a.begin + (static_cast<size_t>(blockIdx.x) * kScanThreads + threadIdx.x) / kExactLanes;
   const size_t row = wanted < a.end ? wanted : a.end - 1;

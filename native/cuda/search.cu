@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
-#include <mutex>
 #include <vector>
 
 #include "cuda/block.h"
@@ -23,6 +21,9 @@ constexpr size_t kMostGrowth = 32;
 constexpr uint32_t kFewQueries = 8;   // up to which memory is the limit
 constexpr uint32_t kThreads = 256;    // of kernels that do one thing a thread
 constexpr size_t kBlocksAtWork = 16;  // for each multiprocessor: enough to hide what each waits for
+constexpr size_t kWorkAtOnce =
+    size_t{1} << 42;               // products that are queued before a look whether to go on: 0.1 s of a T4
+constexpr size_t kPlainWork = 64;  // products of codes in the time of one in double precision
 
 uint32_t Blocks(size_t count, size_t at_once) { return static_cast<uint32_t>((count + at_once - 1) / at_once); }
 
@@ -41,37 +42,12 @@ struct Workspace {
   DeviceArray<uint64_t> selection;
   DeviceArray<const float*> values;
   DeviceArray<size_t> firsts;
+  // What comes back.
+  PinnedArray<float> found_distances;
+  PinnedArray<int32_t> found_labels;
+  PinnedArray<uint8_t> found_undecided;
+  PinnedArray<uint32_t> found_overflow;
 };
-
-// Workspaces that no search uses at the moment.
-class Workspaces {
- public:
-  std::unique_ptr<Workspace> Take() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!idle_.empty()) {
-        auto workspace = std::move(idle_.back());
-        idle_.pop_back();
-        return workspace;
-      }
-    }
-    return std::make_unique<Workspace>();
-  }
-  void GiveBack(std::unique_ptr<Workspace> workspace) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(workspace));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Workspace>> idle_;
-};
-
-// Never destroyed: when a process ends, CUDA may be gone before static objects are.
-Workspaces& SharedWorkspaces() {
-  static Workspaces* const workspaces = new Workspaces;
-  return *workspaces;
-}
 
 size_t Multiprocessors() {
   static const size_t count = [] {
@@ -82,7 +58,9 @@ size_t Multiprocessors() {
   return count;
 }
 
-// The search of some of a call's queries.
+// The search of some of a call's queries: runs over rows, which get longer as thresholds get sharper, and the results
+// are queued one behind another, and waited for once. Where a list overflowed in one of them, those behind it did
+// nothing, and it is repeated in shorter ones: what it found lowered the thresholds.
 class Batch {
  public:
   Batch(const SearchCall& call, size_t first, size_t count, Workspace& workspace)
@@ -97,16 +75,38 @@ class Batch {
 
   void Run() {
     Start();
-    for (size_t p = 0; p < call_.part_count; ++p) {
-      const SearchPart& part = call_.parts[p];
-      if (part.coded > 0) TakeQueries(part);
-      Meet(part, 0, part.coded, true);
-      Meet(part, part.coded, part.rows, false);
+    for (bool done = false; !done;) {
+      if (call_.cancelled(call_.token)) throw Cancelled{};
+      Queue();
+      done = at_.part == call_.part_count;
+      if (done) QueueResults();
+      uint32_t* const overflow = work_.found_overflow.AtLeast(1);
+      work_.stream.ToHost(overflow, lists_.overflow, 1);
+      work_.stream.Wait();
+      if (*overflow != 0) {
+        Repeat(runs_[*overflow - 1]);
+        done = false;
+      }
+      runs_.clear();
     }
-    Finish();
+    const size_t results = size_t{count_} * k_;
+    std::copy_n(work_.found_distances.AtLeast(results), results, call_.distances + first_ * k_);
+    std::copy_n(work_.found_labels.AtLeast(results), results, call_.labels + first_ * k_);
+    std::copy_n(work_.found_undecided.AtLeast(count_), count_, call_.undecided + first_);
   }
 
  private:
+  // A row of a part; those with codes are met first, and not in one run with others.
+  struct Place {
+    size_t part = 0, row = 0;
+    size_t seen = 0;                                       // rows that were met before it
+    size_t shortest = std::numeric_limits<size_t>::max();  // of the runs that overflowed here
+  };
+  struct QueuedRun {
+    Place begin;
+    size_t rows;
+  };
+
   void Start() {
     const size_t d = call_.dimension;
     work_.undecided.AtLeast(2 * count_);
@@ -118,49 +118,57 @@ class Batch {
               work_.overflow.AtLeast(1),           static_cast<uint32_t>(room_)};
     work_.stream.ToDevice(work_.queries.data(), call_.queries + first_ * d, count_ * d);
     // Queries that codes cannot be trusted with are not begun.
-    std::vector<uint8_t> refused(count_);
+    refused_.assign(count_, 0);
     for (size_t p = 0; p < call_.part_count; ++p)
       for (size_t j = 0; j < count_ && call_.parts[p].coded > 0; ++j)
-        refused[j] |= call_.parts[p].terms[first_ + j].safe ? 0 : 1;
-    work_.stream.ToDevice(work_.undecided.data() + count_, refused.data(), count_);
+        refused_[j] |= call_.parts[p].terms[first_ + j].safe ? 0 : 1;
+    work_.stream.ToDevice(work_.undecided.data() + count_, refused_.data(), count_);
     Launch(StartLists, dim3(Blocks(count_, kThreads)), dim3(kThreads), work_.stream, lists_, count_,
            work_.undecided.data() + count_);
-    work_.stream.Wait();  // what was copied from goes
+  }
+
+  // Runs from the next place on, until all rows are met or it is time to look whether the search was cancelled.
+  void Queue() {
+    for (size_t work = 0; at_.part < call_.part_count && work < kWorkAtOnce;) {
+      const SearchPart& part = call_.parts[at_.part];
+      if (at_.row == part.rows) {
+        at_ = {at_.part + 1, 0, at_.seen};
+        continue;
+      }
+      const bool coded = at_.row < part.coded;
+      const size_t end = coded ? part.coded : part.rows;
+      if (coded) TakeQueries(at_.part);
+      const size_t growth = std::clamp<size_t>(room_ / (2 * kSpare * k_), 1, kMostGrowth);
+      const size_t wanted = at_.seen == 0 ? std::min(std::max(kFirstRows, 4 * call_.k), room_ / 2) : at_.seen * growth;
+      const size_t taken = std::min({wanted, at_.shortest, end - at_.row});
+      runs_.push_back({at_, taken});
+      lists_.run = static_cast<uint32_t>(runs_.size());
+      Scan(part, at_.row, at_.row + taken, coded);
+      Launch(ThinOut, dim3(count_), dim3(kListThreads), work_.stream, lists_, k_,
+             static_cast<uint32_t>(part.first + at_.row));
+      Check(cudaGetLastError());
+      work += taken * count_ * call_.padded * (coded ? 1 : kPlainWork);
+      at_.row += taken;
+      at_.seen += taken;
+      if (at_.row == end) at_.shortest = std::numeric_limits<size_t>::max();
+    }
+  }
+
+  void Repeat(const QueuedRun& run) {
+    at_ = run.begin;
+    at_.shortest = std::max(run.rows / 4, room_ / 2);  // half a list takes that many for certain
+    work_.stream.Zero(lists_.overflow, 1);
   }
 
   // The part's view of the queries.
-  void TakeQueries(const SearchPart& part) {
+  void TakeQueries(size_t p) {
+    if (taken_ == p) return;
+    taken_ = p;
+    const SearchPart& part = call_.parts[p];
     work_.codes.AtLeast(count_ * call_.padded);
     work_.terms.AtLeast(count_);
     work_.stream.ToDevice(work_.codes.data(), part.codes + first_ * call_.padded, count_ * call_.padded);
     work_.stream.ToDevice(work_.terms.data(), part.terms + first_, count_);
-  }
-
-  // Rows [begin, end) of a part, in runs that get longer as thresholds get sharper. A run after which a list was too
-  // short is repeated in shorter ones: what it found lowered the thresholds.
-  void Meet(const SearchPart& part, size_t begin, size_t end, bool coded) {
-    size_t shortest = std::numeric_limits<size_t>::max();
-    while (begin < end) {
-      if (call_.cancelled(call_.token)) throw Cancelled{};
-      const size_t growth = std::clamp<size_t>(room_ / (2 * kSpare * k_), 1, kMostGrowth);
-      const size_t wanted = seen_ == 0 ? std::min(std::max(kFirstRows, 4 * call_.k), room_ / 2) : seen_ * growth;
-      const size_t taken = std::min({wanted, shortest, end - begin});
-      Scan(part, begin, begin + taken, coded);
-      uint32_t overflow = 0;
-      work_.stream.ToHost(&overflow, lists_.overflow, 1);
-      work_.stream.Wait();
-      const bool again = overflow != 0;
-      Launch(ThinOut, dim3(count_), dim3(kListThreads), work_.stream, lists_, k_,
-             again ? static_cast<uint32_t>(part.first + begin) : kAllRows);
-      Check(cudaGetLastError());
-      if (again) {
-        work_.stream.Zero(lists_.overflow, 1);
-        shortest = std::max(taken / 4, room_ / 2);  // half a list takes that many for certain
-      } else {
-        begin += taken;
-        seen_ += taken;
-      }
-    }
   }
 
   void Scan(const SearchPart& part, size_t begin, size_t end, bool coded) {
@@ -200,18 +208,18 @@ class Batch {
     Check(cudaGetLastError());
   }
 
-  void Finish() {
+  void QueueResults() {
     const size_t results = size_t{count_} * k_;
-    std::vector<const float*> values;
-    std::vector<size_t> firsts;
+    values_.clear();
+    firsts_.clear();
     for (size_t p = 0; p < call_.part_count; ++p) {
-      values.push_back(call_.parts[p].block->values.data());
-      firsts.push_back(call_.parts[p].first);
+      values_.push_back(call_.parts[p].block->values.data());
+      firsts_.push_back(call_.parts[p].first);
     }
-    const RowTable rows{work_.values.AtLeast(values.size()), work_.firsts.AtLeast(firsts.size()),
-                        static_cast<uint32_t>(values.size())};
-    work_.stream.ToDevice(work_.values.data(), values.data(), values.size());
-    work_.stream.ToDevice(work_.firsts.data(), firsts.data(), firsts.size());
+    const RowTable rows{work_.values.AtLeast(values_.size()), work_.firsts.AtLeast(firsts_.size()),
+                        static_cast<uint32_t>(values_.size())};
+    work_.stream.ToDevice(work_.values.data(), values_.data(), values_.size());
+    work_.stream.ToDevice(work_.firsts.data(), firsts_.data(), firsts_.size());
     work_.distances.AtLeast(results);
     work_.labels.AtLeast(results);
     const float nothing = std::numeric_limits<float>::infinity() * (call_.metric == Metric::kL2 ? 1.0f : -1.0f);
@@ -223,10 +231,9 @@ class Batch {
     Launch(RankNearest, dim3(count_), dim3(kListThreads), work_.stream, lists_, work_.keys.data(), k_, call_.metric,
            work_.distances.data(), work_.labels.data());
     Check(cudaGetLastError());
-    work_.stream.ToHost(call_.distances + first_ * k_, work_.distances.data(), results);
-    work_.stream.ToHost(call_.labels + first_ * k_, work_.labels.data(), results);
-    work_.stream.ToHost(call_.undecided + first_, lists_.undecided, count_);
-    work_.stream.Wait();
+    work_.stream.ToHost(work_.found_distances.AtLeast(results), work_.distances.data(), results);
+    work_.stream.ToHost(work_.found_labels.AtLeast(results), work_.labels.data(), results);
+    work_.stream.ToHost(work_.found_undecided.AtLeast(count_), lists_.undecided, count_);
   }
 
   const SearchCall& call_;
@@ -235,20 +242,26 @@ class Batch {
   Workspace& work_;
   const size_t room_;
   CandidateLists lists_{};
-  size_t seen_ = 0;
+  Place at_;
+  std::vector<QueuedRun> runs_;                        // since the last look
+  size_t taken_ = std::numeric_limits<size_t>::max();  // part whose view of the queries is there
+  // Copied from while this waits for nothing.
+  std::vector<uint8_t> refused_;
+  std::vector<const float*> values_;
+  std::vector<size_t> firsts_;
 };
 
 }  // namespace
 
 void Search(const SearchCall& call) {
-  auto workspace = SharedWorkspaces().Take();
+  auto workspace = Reused<Workspace>::Shared().Take();
   if (call.selection != nullptr) {
     workspace->selection.AtLeast(call.selection_words);
     workspace->stream.ToDevice(workspace->selection.data(), call.selection, call.selection_words);
   }
   for (size_t first = 0; first < call.nq; first += kQueriesAtOnce)
     Batch(call, first, std::min(kQueriesAtOnce, call.nq - first), *workspace).Run();
-  SharedWorkspaces().GiveBack(std::move(workspace));
+  Reused<Workspace>::Shared().GiveBack(std::move(workspace));
 }
 
 }  // namespace flatrank::cuda

@@ -1,6 +1,7 @@
 #include "device/device_index.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "core/thread_pool.h"
@@ -10,7 +11,31 @@ namespace flatrank {
 
 namespace {
 
-constexpr size_t kBytesAtOnce = size_t{16} << 20;  // on their way to the GPU
+// What the library calls back, which knows no exceptions: `fill` may throw, and Check throws it on.
+template <typename Fill>
+struct Filling {
+  Fill fill;
+  std::exception_ptr failure = nullptr;
+
+  template <typename... A>
+  static auto Callback() -> bool (*)(void*, A...) {
+    return [](void* context, A... arguments) {
+      auto& self = *static_cast<Filling*>(context);
+      try {
+        self.fill(arguments...);
+        return true;
+      } catch (...) {
+        self.failure = std::current_exception();
+        return false;
+      }
+    };
+  }
+
+  void Check(const cuda::Status& status) const {
+    if (failure != nullptr) std::rethrow_exception(failure);
+    flatrank::Check(status);
+  }
+};
 
 // A coded part's view of the queries.
 struct PartQueries {
@@ -41,46 +66,46 @@ PartQueries CodeQueriesOf(const Part& part, const CodeSpace& space, const float*
 }  // namespace
 
 void DeviceIndex::CopyRows(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy) {
-  const size_t at_once = std::max<size_t>(kBytesAtOnce / (space.dimension * sizeof(float)), 1);
-  std::vector<float> scratch(part.block->aligned() ? 0 : at_once * space.dimension);
-  while (copy.rows < part.rows) {
+  Filling filling{[&](size_t from, size_t to, float* values) {
     cancellation.ThrowIfCancelled();
-    const size_t end = std::min(copy.rows + at_once, part.rows);
-    const cuda::RowsToWrite rows{copy.rows, end, part.block->Rows(copy.rows, end - copy.rows, scratch.data())};
-    cuda::Status status;
-    library_.write_rows(copy.device.get(), &rows, &status);
-    Check(status);
-    copy.rows = end;
-  }
+    copy.rows = from;  // those before will have arrived, whatever becomes of these
+    const float* const rows = part.block->Rows(from, to - from, values);
+    if (rows != values) std::copy_n(rows, (to - from) * space.dimension, values);
+  }};
+  const cuda::RowsToWrite rows{copy.rows, part.rows, filling.Callback<size_t, size_t, float*>(), &filling};
+  cuda::Status status;
+  library_.write_rows(copy.device.get(), &rows, &status);
+  filling.Check(status);
+  copy.rows = part.rows;
 }
 
-void DeviceIndex::CopyCodes(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy) {
-  const size_t at_once = std::max<size_t>(kBytesAtOnce / space.padded, kPanelRows) / kPanelRows * kPanelRows;
+void DeviceIndex::CopyCodes(const Part& part, const CodeSpace& space, int max_threads, const Cancellation& cancellation,
+                            Copy& copy) {
   const int offset = space.kernels.codes->code_offset;
-  std::vector<int8_t> codes;
-  std::vector<RowTerms> terms;
-  while (copy.coded < part.coded) {
+  Filling filling{[&](size_t from, size_t to, int8_t* codes, RowTerms* terms) {
     cancellation.ThrowIfCancelled();
-    const size_t end = std::min(copy.coded + at_once, part.coded);
-    codes.resize((end - copy.coded) * space.padded);
-    terms.resize(end - copy.coded);
-    for (size_t row = copy.coded; row < end; ++row) {
-      const uint8_t* const panel = part.block->codes->panel(row / kPanelRows);
-      const PanelTerms& panel_terms = part.block->codes->terms(row / kPanelRows);
-      const size_t r = row % kPanelRows;
-      int8_t* const to = codes.data() + (row - copy.coded) * space.padded;
-      for (size_t i = 0; i < space.padded; ++i)
-        to[i] = static_cast<int8_t>(
-            panel[i / kStepValues * kPanelRows * kStepValues + r * kStepValues + i % kStepValues] - offset);
-      terms[row - copy.coded] = {panel_terms.offset[r], panel_terms.scale[r], panel_terms.norm[r],
-                                 panel_terms.residual[r]};
-    }
-    const cuda::CodesToWrite written{copy.coded, end, codes.data(), terms.data()};
-    cuda::Status status;
-    library_.write_codes(copy.device.get(), &written, &status);
-    Check(status);
-    copy.coded = end;
-  }
+    copy.coded = from;
+    const size_t first_panel = from / kPanelRows, panels = (to - 1) / kPanelRows + 1 - first_panel;
+    ThreadPool::Shared().ParallelFor(panels, max_threads, [&](size_t task, int) {
+      const size_t p = first_panel + task;
+      const uint8_t* const panel = part.block->codes->panel(p);
+      const PanelTerms& panel_terms = part.block->codes->terms(p);
+      for (size_t row = std::max(from, p * kPanelRows); row < std::min(to, (p + 1) * kPanelRows); ++row) {
+        const size_t r = row % kPanelRows;
+        int8_t* const row_codes = codes + (row - from) * space.padded;
+        for (size_t i = 0; i < space.padded; ++i)
+          row_codes[i] = static_cast<int8_t>(
+              panel[i / kStepValues * kPanelRows * kStepValues + r * kStepValues + i % kStepValues] - offset);
+        terms[row - from] = {panel_terms.offset[r], panel_terms.scale[r], panel_terms.norm[r], panel_terms.residual[r]};
+      }
+    });
+  }};
+  const cuda::CodesToWrite codes{copy.coded, part.coded, filling.Callback<size_t, size_t, int8_t*, RowTerms*>(),
+                                 &filling};
+  cuda::Status status;
+  library_.write_codes(copy.device.get(), &codes, &status);
+  filling.Check(status);
+  copy.coded = part.coded;
 }
 
 DeviceIndex::Copy& DeviceIndex::CopyOf(const Part& part, const CodeSpace& space) {
@@ -94,7 +119,7 @@ DeviceIndex::Copy& DeviceIndex::CopyOf(const Part& part, const CodeSpace& space)
 }
 
 std::vector<DeviceIndex::BlockHandle> DeviceIndex::Follow(const Snapshot& snapshot, const CodeSpace& space,
-                                                          const Cancellation& cancellation) {
+                                                          int max_threads, const Cancellation& cancellation) {
   std::lock_guard<std::mutex> lock(mutex_);
   copies_.erase(std::remove_if(copies_.begin(), copies_.end(), [](const Copy& copy) { return copy.block.expired(); }),
                 copies_.end());
@@ -102,7 +127,7 @@ std::vector<DeviceIndex::BlockHandle> DeviceIndex::Follow(const Snapshot& snapsh
   for (const Part& part : snapshot.parts) {
     Copy& copy = CopyOf(part, space);
     CopyRows(part, space, cancellation, copy);
-    CopyCodes(part, space, cancellation, copy);
+    CopyCodes(part, space, max_threads, cancellation, copy);
     blocks.push_back(copy.device);
   }
   return blocks;
@@ -116,7 +141,7 @@ void DeviceIndex::Search(const Snapshot& snapshot, const CodeSpace& space, const
     return;
   }
   CheckFinite("queries", queries, nq, space.dimension);
-  const std::vector<BlockHandle> blocks = Follow(snapshot, space, cancellation);
+  const std::vector<BlockHandle> blocks = Follow(snapshot, space, options.max_threads, cancellation);
   std::vector<PartQueries> coded(snapshot.parts.size());
   std::vector<cuda::SearchPart> parts;
   for (size_t p = 0; p < snapshot.parts.size(); ++p) {

@@ -38,10 +38,12 @@ class DeviceIndex {
     size_t rows = 0, coded = 0;  // there so far
   };
 
-  std::vector<BlockHandle> Follow(const Snapshot& snapshot, const CodeSpace& space, const Cancellation& cancellation);
+  std::vector<BlockHandle> Follow(const Snapshot& snapshot, const CodeSpace& space, int max_threads,
+                                  const Cancellation& cancellation);
   Copy& CopyOf(const Part& part, const CodeSpace& space);
   void CopyRows(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy);
-  void CopyCodes(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy);
+  void CopyCodes(const Part& part, const CodeSpace& space, int max_threads, const Cancellation& cancellation,
+                 Copy& copy);
 
   const cuda::Library& library_;
   const size_t room_;

@@ -98,6 +98,13 @@ TEST(device_search_goes_on_in_longer_runs_and_repeats_those_that_were_too_long) 
   check(x, q, true);
   check(x, Rows(q, d, 0, 1), true);
   check(FarthestFirst(x, q, d), q, true);
+  // The nearest lie among the others: none may be lost where a run is repeated and those behind it had been queued.
+  Vectors spread = FarthestFirst(x, q, d);
+  for (size_t i = 0; i < k; ++i)
+    std::swap_ranges(spread.end() - static_cast<std::ptrdiff_t>((i + 1) * d),
+                     spread.end() - static_cast<std::ptrdiff_t>(i * d),
+                     spread.begin() + static_cast<std::ptrdiff_t>((i + 1) * n / (k + 2) * d));
+  check(spread, Rows(q, d, 0, 1), true);
   check(FarthestFirst(x, q, d), Rows(q, d, 0, 2), false);
   // More equal rows than a list has room for: such queries are answered on the CPU, the others here.
   Vectors equal = x;
@@ -132,6 +139,17 @@ TEST(device_search_sees_what_was_selected_added_and_removed) {
   CHECK(pair.Search(q, 10) == BruteForce(left, q, d, 10, Metric::kInnerProduct));
   pair.index.Reset();
   CHECK(pair.Search(q, 2) == BruteForce({}, q, d, 2, Metric::kInnerProduct));
+}
+
+TEST(device_search_sees_rows_that_are_copied_in_several_pieces) {
+  const size_t d = 32, n = 120000, k = 10;  // 15 MB of values and 6 MB of codes
+  const Vectors x = Gaussian(n, d, 13), q = Gaussian(2, d, 14);
+  DevicePair pair(d, Metric::kL2);
+  for (const size_t end : {n / 8, n}) {
+    pair.index.Stage(x.data() + pair.index.ntotal() * d, end - pair.index.ntotal());
+    pair.index.Commit(2, kNever);
+    CHECK(pair.Search(q, k) == SearchIndex(pair.index, q.data(), 2, k, 2));
+  }
 }
 
 #ifndef FLATRANK_TEST_GPU
