@@ -10,3 +10,4 @@ export { exportedGraph } from './export.js';
 export { initialParameters, inMemory, parameterShapes } from './initialize.js';
 export { Checkpoint, labelCount, type Parameter, type ParameterSource } from './parameters.js';
 export { longText, StreamLayout } from './stream-layout.js';
+export { pooledVectors } from './stream-pooling.js';

@@ -16,7 +16,7 @@ export function parameterShapes(encoder: Encoder, labels: number | undefined): M
     return graph.input(name, 'float32', shape);
   };
   const graph = new Graph();
-  const builder = new Builder(graph, new StreamLayout(graph, encoder.architecture, labels !== undefined), record);
+  const builder = new Builder(graph, new StreamLayout(graph, encoder.architecture), record);
   if (labels === undefined) tokenVectors(builder, encoder, false);
   else classScores(builder, encoder, labels);
   return shapes;

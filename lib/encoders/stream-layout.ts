@@ -21,50 +21,53 @@ export class StreamLayout implements Layout {
   readonly ids: Value;
   readonly positions: Value;
   readonly types: Value;
-  readonly #graph: Graph;
+  readonly places: Value;
+  readonly lengths: Value;
+  /** () tokens of the longest text. */
+  readonly longest: Value;
+  readonly graph: Graph;
   readonly #hidden: number;
-  readonly #places: Value;
   readonly #back: Value;
-  readonly #lengths: Value;
-  readonly #firsts: Value | undefined;
+  #firsts: Value | undefined;
   /** (3) texts, tokens of the longest, hidden size. */
   readonly #shape: Value;
   /** Whether every place has a token of its own. */
   readonly #full: Value;
-  /** Tokens of the longest text. */
-  readonly #longest: Value;
   /** Whether it is a {@link longText}, where the model can take one. */
   readonly #long: Value | undefined;
   /** Rows of the places among the parts of joined layers, by the part. */
   readonly #rows = new Map<string, Value>();
 
-  /** @param first whether {@link first} will be asked for */
-  constructor(g: Graph, a: Architecture, first: boolean) {
-    this.#graph = g;
+  constructor(g: Graph, a: Architecture) {
+    this.graph = g;
     this.#hidden = a.hidden;
     this.ids = g.input('ids', 'int64', ['T']);
     this.positions = g.input('positions', 'int64', ['T']);
     this.types = a.types > 1 ? g.input('types', 'int64', ['T']) : op.int64s(g, 0);
-    this.#places = g.input('places', 'int64', ['n', 's']);
+    this.places = g.input('places', 'int64', ['n', 's']);
     this.#back = g.input('back', 'int64', ['T']);
-    this.#lengths = g.input('lengths', 'int64', ['n']);
-    this.#firsts = first ? g.input('first_tokens', 'int64', ['n']) : undefined;
-    this.#shape = op.concat(g, [op.shapeOf(g, this.#places), op.int64s(g, a.hidden)], 0, 3);
-    this.#longest = op.gather(g, this.#shape, op.int64(g, 1));
-    this.#long = a.positions > longText ? op.greater(g, this.#longest, op.int64(g, longText)) : undefined;
-    const count = op.mul(g, op.gather(g, this.#shape, op.int64(g, 0)), this.#longest);
+    this.lengths = g.input('lengths', 'int64', ['n']);
+    this.#shape = op.concat(g, [op.shapeOf(g, this.places), op.int64s(g, a.hidden)], 0, 3);
+    this.longest = op.gather(g, this.#shape, op.int64(g, 1));
+    this.#long = a.positions > longText ? op.greater(g, this.longest, op.int64(g, longText)) : undefined;
+    const count = op.mul(g, op.gather(g, this.#shape, op.int64(g, 0)), this.longest);
     this.#full = op.equal(g, op.shapeOf(g, this.#back), count);
   }
 
+  /** (n) first token of each text. */
+  get firsts(): Value {
+    return (this.#firsts ??= this.graph.input('first_tokens', 'int64', ['n']));
+  }
+
   first(x: Value): Value {
-    return op.gather(this.#graph, x, this.#firsts!);
+    return op.gather(this.graph, x, this.firsts);
   }
 
   attention(q: Columns, k: Columns, v: Columns, o: AttentionOptions): Value {
     const result = { type: q.x.type, shape: [q.x.shape[0]!, this.#hidden] };
     const [qs, ks, vs] = [this.#inPlaces(q), this.#inPlaces(k), this.#inPlaces(v)];
     return op.conditional(
-      this.#graph,
+      this.graph,
       this.#full,
       result,
       (g) => {
@@ -73,7 +76,7 @@ export class StreamLayout implements Layout {
         return this.#attend(g, o.first ? query : apart(query), apart(key), apart(value), undefined, o);
       },
       (g) => {
-        const out = this.#attend(g, o.first ? q.x : qs(g), ks(g), vs(g), this.#lengths, o);
+        const out = this.#attend(g, o.first ? q.x : qs(g), ks(g), vs(g), this.lengths, o);
         return o.first ? out : op.gather(g, out, this.#back);
       },
     );
@@ -82,7 +85,7 @@ export class StreamLayout implements Layout {
   #attend(g: Graph, q: Value, k: Value, v: Value, lengths: Value | undefined, o: AttentionOptions): Value {
     const { heads, bias, first } = o;
     const query = first ? op.unsqueeze(g, q, 1) : q;
-    const node = { heads, bias: bias?.(g, this.#longest, first), lengths };
+    const node = { heads, bias: bias?.(g, this.longest, first), lengths };
     const out =
       lengths || !this.#long
         ? op.attention(g, query, k, v, node)
@@ -98,11 +101,11 @@ export class StreamLayout implements Layout {
 
   /** What gives the columns in their places, (n, s, hidden), in a branch. */
   #inPlaces({ x, part, parts }: Columns): (branch: Graph) => Value {
-    const g = this.#graph;
+    const g = this.graph;
     const key = `${part} ${parts}`;
     const rows =
       this.#rows.get(key) ??
-      (parts === 1 ? this.#places : op.add(g, op.mul(g, this.#places, op.int64(g, parts)), op.int64(g, part)));
+      (parts === 1 ? this.places : op.add(g, op.mul(g, this.places, op.int64(g, parts)), op.int64(g, part)));
     this.#rows.set(key, rows);
     return (branch) =>
       op.gather(branch, op.reshape(branch, x, op.int64s(branch, -1, this.#hidden), ['rows', this.#hidden]), rows);

@@ -11,6 +11,7 @@ export const contribOps = [
 export type OpName =
   | 'Abs'
   | 'Add'
+  | 'And'
   | 'Attention'
   | 'Cast'
   | 'Concat'
@@ -54,4 +55,5 @@ export type OpName =
   | 'Tanh'
   | 'Transpose'
   | 'Unsqueeze'
+  | 'Where'
   | (typeof contribOps)[number];

@@ -147,6 +147,16 @@ export const shapeOf = (g: Graph, x: Value): Value => one(g, 'Shape', [x], { typ
 export const greater = (g: Graph, a: Value, b: Value): Value =>
   one(g, 'Greater', [a, b], { type: 'bool', shape: broadcast(a.shape, b.shape) });
 
+/** `a` where `condition` holds, else `b`; all broadcast. */
+export const where = (g: Graph, condition: Value, a: Value, b: Value): Value =>
+  one(g, 'Where', [condition, a, b], {
+    type: a.type,
+    shape: broadcast(condition.shape, broadcast(a.shape, b.shape)),
+  });
+
+export const and = (g: Graph, a: Value, b: Value): Value =>
+  one(g, 'And', [a, b], { type: 'bool', shape: broadcast(a.shape, b.shape) });
+
 export const equal = (g: Graph, a: Value, b: Value): Value =>
   one(g, 'Equal', [a, b], { type: 'bool', shape: broadcast(a.shape, b.shape) });
 
@@ -157,9 +167,15 @@ export const cumSum = (g: Graph, x: Value, axis: number): Value => one(g, 'CumSu
 export const range = (g: Graph, limit: Value, size: Dim): Value =>
   one(g, 'Range', [int64(g, 0), limit, int64(g, 1)], { type: 'int64', shape: [size] });
 
-/** The largest along the last axis, which goes. */
-export const reduceMax = (g: Graph, x: Value): Value =>
-  one(g, 'ReduceMax', [x, int64s(g, -1)], { type: x.type, shape: x.shape.slice(0, -1) }, { keepdims: 0n });
+/** The largest along `axis`, which goes. */
+export const reduceMax = (g: Graph, x: Value, axis = -1): Value =>
+  one(
+    g,
+    'ReduceMax',
+    [x, int64s(g, axis)],
+    { type: x.type, shape: x.shape.filter((_, i) => i !== axisOf(x, axis)) },
+    { keepdims: 0n },
+  );
 
 /** `x` repeated to `sizes`, which `shape` says in symbols. */
 export const expand = (g: Graph, x: Value, sizes: Value, shape: readonly Dim[]): Value =>

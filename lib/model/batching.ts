@@ -1,12 +1,12 @@
 import { longText } from '../encoders/index.js';
-import type { TokenBatch } from '../runtime/backend.js';
+import type { Processor, TokenBatch } from '../runtime/backend.js';
 import type { Tokens } from './tokenizer.js';
 
 /**
- * Padded tokens in a batch unless a call says otherwise: what a layer reads and writes stays in a core's cache, and its
- * weights are still read for many tokens at once.
+ * Padded tokens in a batch unless a call says otherwise. On the CPU what a layer reads and writes stays in a core's cache, and its
+ * weights are still read for many tokens at once; a GPU wants work for all its multiprocessors.
  */
-export const defaultBatchTokens = 512;
+export const defaultBatchTokens: Readonly<Record<Processor, number>> = { cpu: 512, cuda: 8192 };
 
 /**
  * Cuts texts into batches of similar length: longest first, so that little is padded and the most expensive batch

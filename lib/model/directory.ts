@@ -22,6 +22,12 @@ import { meanPooling, poolingConfig, poolingPlan, type PoolingPlan } from './poo
 /** A module after pooling. */
 export type Step = { readonly type: 'normalize' } | { readonly type: 'dense'; readonly dense: Dense };
 
+/** What follows the transformer of a sentence model. */
+export interface SentenceModules {
+  readonly pooling: PoolingPlan;
+  readonly steps: readonly Step[];
+}
+
 /** What a directory says about its model. */
 export interface ModelDirectory {
   /** Where the transformer's own files are: the directory, or the folder that modules.json names. */
@@ -111,10 +117,7 @@ export function positionLimit({
  * Pooling and what follows for a sentence model; mean pooling where there is no modules.json, as in sentence-transformers.
  * @throws FlatrankError `ERR_UNSUPPORTED` where modules.json names no pooling
  */
-export function sentenceModules(
-  root: string,
-  { modules }: ModelDirectory,
-): { pooling: PoolingPlan; steps: readonly Step[] } {
+export function sentenceModules(root: string, { modules }: ModelDirectory): SentenceModules {
   if (!modules) return { pooling: meanPooling, steps: [] };
   if (modules.pooling) return { pooling: modules.pooling, steps: modules.steps };
   throw new FlatrankError(

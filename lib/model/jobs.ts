@@ -1,5 +1,5 @@
 /** The calls of a model, as the worker does them: tokenize step by step, sort, run batch after batch. */
-import type { Backend, BackendOutput } from '../runtime/backend.js';
+import type { TokenBatch } from '../runtime/backend.js';
 import type { Job, JobResult } from '../runtime/serve.js';
 import { planBatches, TokenStore } from './batching.js';
 import type { TextTokenizer, Tokens } from './tokenizer.js';
@@ -41,10 +41,10 @@ export interface BatchWork {
   readonly stride: 1 | 2;
   readonly batchTokens: number;
   tokenize(...texts: string[]): Tokens;
-  /** Makes room for the results of `count` inputs. */
-  allocate(count: number): Float32Array<ArrayBuffer>;
-  /** Writes the results of a batch: inputs `indices`, of `lengths` tokens. */
-  write(results: Float32Array, indices: Int32Array, lengths: Int32Array, output: BackendOutput): Promise<void>;
+  /** Values of a result. */
+  readonly cols: number;
+  /** The results of a batch, row by row. */
+  run(batch: TokenBatch): Promise<Float32Array>;
   /** Last touch before the results leave. */
   finish?(results: Float32Array): void;
 }
@@ -59,7 +59,6 @@ export interface BatchResult {
 
 /** Tokenizes everything, then runs length-sorted batches; a call that fits one step is done in one. */
 export class BatchJob implements Job {
-  readonly #backend: Backend;
   readonly #work: BatchWork;
   readonly #report: (done: number) => void;
   readonly #queue = new TextQueue();
@@ -69,8 +68,7 @@ export class BatchJob implements Job {
   #next = 0;
   #done = 0;
 
-  constructor(backend: Backend, work: BatchWork, report: (done: number) => void) {
-    this.#backend = backend;
+  constructor(work: BatchWork, report: (done: number) => void) {
     this.#work = work;
     this.#report = report;
   }
@@ -90,13 +88,14 @@ export class BatchJob implements Job {
     if (!this.#queue.complete || this.#queue.length >= this.#work.stride) return undefined;
     if (!this.#batches) {
       this.#batches = planBatches(this.#tokens.lengths(), this.#work.batchTokens);
-      this.#results = this.#work.allocate(this.#tokens.count);
+      this.#results = new Float32Array(this.#tokens.count * this.#work.cols);
     }
     const indices = this.#batches[this.#next++];
     if (indices) {
-      const batch = this.#tokens.gather(indices);
-      const lengths = indices.map((_, i) => batch.starts[i + 1]! - batch.starts[i]!);
-      await this.#work.write(this.#results, indices, lengths, await this.#backend.run(batch));
+      const rows = await this.#work.run(this.#tokens.gather(indices));
+      const { cols } = this.#work;
+      for (const [row, i] of indices.entries())
+        this.#results.set(rows.subarray(row * cols, (row + 1) * cols), i * cols);
       this.#done += indices.length;
       this.#report(this.#done);
     }

@@ -10,6 +10,7 @@ import {
 } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
 import { Weights } from '../formats/safetensors-weights.js';
+import type { PoolingMode } from '../native.js';
 import type { Backend, BackendOutputKind, Precision, Processor } from '../runtime/backend.js';
 import { EncoderBackend } from '../runtime/encoder-backend.js';
 import { OnnxBackend } from '../runtime/onnx-backend.js';
@@ -36,7 +37,9 @@ export type SavedWeights =
 
 /** What {@link openEncoder} takes. */
 export interface OpenOptions {
-  readonly output: BackendOutputKind;
+  readonly output: Exclude<BackendOutputKind, 'pooled'>;
+  /** Modes by which a graph of our own pools its token vectors itself. */
+  readonly pooling: readonly PoolingMode[] | undefined;
   readonly processor: Processor;
   readonly precision: Precision;
   readonly threads: number;
@@ -51,7 +54,7 @@ export interface OpenOptions {
  */
 export async function openEncoder(
   { transformer, weights, config }: ModelDirectory,
-  { output, processor, precision, threads, padId, from }: OpenOptions,
+  { output, pooling, processor, precision, threads, padId, from }: OpenOptions,
 ): Promise<{ backend: Backend; saved: SavedWeights }> {
   if (weights.type === 'onnx' && from.type === 'directory') {
     if (precision !== 'float32')
@@ -68,7 +71,7 @@ export async function openEncoder(
   const source = await parametersOf(encoder, transformer, weights.type, from);
   const checkpoint = new Checkpoint(source, encoder.family);
   const labels = output === 'logits' ? labelCount(encoder, checkpoint) : undefined;
-  const backend = await EncoderBackend.load(encoder, checkpoint, { labels, processor, precision, threads });
+  const backend = await EncoderBackend.load(encoder, checkpoint, { labels, pooling, processor, precision, threads });
   return { backend, saved: { type: 'checkpoint', encoder, checkpoint, labels } };
 }
 

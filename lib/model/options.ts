@@ -5,7 +5,6 @@ import { resolveDevice, type Device } from '../runtime/device.js';
 import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
 import { modelThreads } from '../runtime/threads.js';
 import { z } from 'zod';
-import { defaultBatchTokens } from './batching.js';
 import { encoderConfig } from './configs.js';
 import type { WeightsFrom } from './open-encoder.js';
 import type { PromptOptions } from './prompts.js';
@@ -38,7 +37,7 @@ export interface Truncated {
 
 /** What any call over texts takes. */
 export interface CallOptions extends PromptOptions {
-  /** Most tokens of a batch, padding included; default 512. A longer text is a batch of its own. */
+  /** Most tokens of a batch, padding included; default 512, on a GPU 8,192. A longer text is a batch of its own. */
   readonly batchTokens?: number | undefined;
   /** Called after every batch with the inputs done. */
   readonly onProgress?: OnProgress | undefined;
@@ -138,13 +137,13 @@ export function checkSeed(seed: number | undefined): number {
   return checkInteger('seed', seed ?? 42, 0);
 }
 
-/** Checks what a call takes, the prompt aside, and returns the batch size. */
-export function checkCall(o: CallOptions): number {
+/** Checks what a call takes, the prompt aside, and returns the batch size that it asks for. */
+export function checkCall(o: CallOptions): number | undefined {
   checkOptions(o);
   checkSignal(o.signal);
   checkCallback('onProgress', o.onProgress);
   checkCallback('onTruncated', o.onTruncated);
-  return checkInteger('batchTokens', o.batchTokens ?? defaultBatchTokens);
+  return o.batchTokens === undefined ? undefined : checkInteger('batchTokens', o.batchTokens);
 }
 
 /** Checks that `texts` is an array of strings and copies it: the caller may change it while it is sent. */

@@ -1,5 +1,5 @@
 import { native, runNative } from '../native.js';
-import type { BackendOutput } from '../runtime/backend.js';
+import type { Backend, BackendOutput, TokenBatch } from '../runtime/backend.js';
 import { applyDense } from './dense.js';
 import type { Step } from './directory.js';
 import type { PoolingPlan } from './pooling-config.js';
@@ -7,6 +7,8 @@ import { normalizeRows } from './similarity.js';
 
 /** From token vectors to embeddings: pooling, the modules after it, and what a call asks for besides. */
 export interface EmbeddingPlan {
+  /** Values of a token vector. */
+  readonly hidden: number;
   readonly pooling: PoolingPlan;
   readonly steps: readonly Step[];
   /** Embeddings are cut to so many values. */
@@ -17,8 +19,8 @@ export interface EmbeddingPlan {
   readonly skip: number;
 }
 
-/** Values of one embedding where token vectors have `hidden`. */
-export function embeddingSize({ pooling, steps, truncateDim }: EmbeddingPlan, hidden: number): number {
+/** Values of one embedding. */
+export function embeddingSize({ hidden, pooling, steps, truncateDim }: EmbeddingPlan): number {
   const size = steps.reduce(
     (width, step) => (step.type === 'dense' ? step.dense.outFeatures : width),
     hidden * pooling.modes.length,
@@ -26,32 +28,42 @@ export function embeddingSize({ pooling, steps, truncateDim }: EmbeddingPlan, hi
   return truncateDim === undefined ? size : Math.min(size, truncateDim);
 }
 
-/**
- * The embeddings of a batch.
- * @param lengths (n) tokens of each text
- * @returns (n · {@link embeddingSize})
- */
-export async function embed(output: BackendOutput, lengths: Int32Array, plan: EmbeddingPlan): Promise<Float32Array> {
+/** The embeddings of a batch (n · {@link embeddingSize}). */
+export async function embed(backend: Backend, batch: TokenBatch, plan: EmbeddingPlan): Promise<Float32Array> {
+  const { hidden, steps, truncateDim } = plan;
   const { modes } = plan.pooling;
-  const [next] = plan.steps;
-  const whole = plan.truncateDim === undefined || plan.truncateDim >= output.cols;
+  const [next] = steps;
+  const whole = truncateDim === undefined || truncateDim >= hidden;
   // The first normalisation comes with pooling where nothing is in between.
   const fused = modes.length === 1 && (next ? next.type === 'normalize' : plan.normalize && whole);
-  const parts: Float32Array[] = [];
-  for (const mode of modes) parts.push(await poolOne(output, lengths, plan.skip, mode, fused));
-  let width = output.cols * modes.length;
-  let rows = parts.length === 1 ? parts[0]! : interleave(parts, output.cols, lengths.length);
+  let rows = await pooled(backend, batch, plan, fused);
+  let width = hidden * modes.length;
 
-  for (const [i, step] of plan.steps.entries()) {
+  for (const [i, step] of steps.entries()) {
     if (step.type === 'dense') {
       rows = applyDense(step.dense, rows);
       width = step.dense.outFeatures;
     } else if (i > 0 || !fused) normalizeRows(rows, width);
   }
-  const size = embeddingSize(plan, output.cols);
+  const size = embeddingSize(plan);
   if (size < width) rows = cut(rows, width, size);
-  if (plan.normalize && !(fused && plan.steps.length === 0)) normalizeRows(rows, size);
+  if (plan.normalize && !(fused && steps.length === 0)) normalizeRows(rows, size);
   return rows;
+}
+
+/** (n · modes · hidden) by the model where it pools itself, else by native/pool. */
+async function pooled(
+  backend: Backend,
+  batch: TokenBatch,
+  { hidden, pooling: { modes }, skip }: EmbeddingPlan,
+  normalize: boolean,
+): Promise<Float32Array> {
+  const output = await backend.run(batch, { skip, normalize });
+  if (backend.output === 'pooled') return output.data;
+  const lengths = batch.starts.slice(1).map((end, i) => end - batch.starts[i]!);
+  const parts: Float32Array[] = [];
+  for (const mode of modes) parts.push(await poolOne(output, lengths, skip, mode, normalize));
+  return parts.length === 1 ? parts[0]! : interleave(parts, hidden, lengths.length);
 }
 
 async function poolOne(

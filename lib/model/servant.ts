@@ -10,11 +10,12 @@ import {
   readTokenizerDirectory,
   sentenceModules,
   type ModelDirectory,
+  type SentenceModules,
 } from './directory.js';
+import { defaultBatchTokens } from './batching.js';
 import { ActionJob, BatchJob, CountJob } from './jobs.js';
 import { openEncoder, type SavedWeights, type WeightsFrom } from './open-encoder.js';
 import { embed, embeddingSize, type EmbeddingPlan } from './pool.js';
-import type { PoolingPlan } from './pooling-config.js';
 import type { PoolingMode } from '../native.js';
 import type { Prompts } from './prompts.js';
 import { saveModel } from './save.js';
@@ -36,7 +37,7 @@ export interface ModelSpec {
 /** What a call of the job 'encode' carries. */
 export interface EncodeJobOptions {
   readonly prompt: string;
-  readonly batchTokens: number;
+  readonly batchTokens: number | undefined;
   readonly truncateDim: number | undefined;
   readonly normalize: boolean;
 }
@@ -44,7 +45,7 @@ export interface EncodeJobOptions {
 /** What a call of the job 'predict' carries. */
 export interface PredictJobOptions {
   readonly prompt: string;
-  readonly batchTokens: number;
+  readonly batchTokens: number | undefined;
   readonly activation: Activation;
 }
 
@@ -88,8 +89,10 @@ interface Opened {
   readonly saved: SavedWeights;
   readonly fallback: string | undefined;
   readonly maxLength: number;
-  /** Columns of the model's output. */
+  /** Values of a token vector, or classes. */
   readonly cols: number;
+  /** Tokens of a batch, unless a call says otherwise. */
+  readonly batchTokens: number;
 }
 
 /**
@@ -110,16 +113,25 @@ export async function openModel(spec: ModelSpec): Promise<Servant> {
       'ERR_INVALID_ARGUMENT',
       `Expected the longest input to be more than its ${special} special tokens but received ${maxLength}`,
     );
-  const output = spec.kind === 'cross-encoder' ? 'logits' : 'hidden';
+  const modules = spec.kind === 'cross-encoder' ? undefined : modulesOf(spec, directory);
   const { precision, threads, weights: from } = spec;
-  const open = async (processor: Processor): Promise<Pick<Opened, 'backend' | 'saved' | 'cols'>> => {
-    const options = { output, processor, precision, threads, padId: tokenizer.padId, from } as const;
-    const { backend, saved } = await openEncoder(directory, options);
+  const open = async (processor: Processor): Promise<Pick<Opened, 'backend' | 'saved' | 'cols' | 'batchTokens'>> => {
+    const { backend, saved } = await openEncoder(directory, {
+      output: modules ? 'hidden' : 'logits',
+      // Token vectors stay on the GPU.
+      pooling: processor === 'cuda' ? modules?.pooling.modes : undefined,
+      processor,
+      precision,
+      threads,
+      padId: tokenizer.padId,
+      from,
+    });
     try {
       const { ids, typeIds } = tokenizer.single('', maxLength);
       const starts = Int32Array.of(0, ids.length);
       const { cols } = await backend.run({ ids: Int32Array.from(ids), typeIds: Int32Array.from(typeIds), starts });
-      return { backend, saved, cols };
+      const parts = backend.output === 'pooled' ? modules!.pooling.modes.length : 1;
+      return { backend, saved, cols: cols / parts, batchTokens: defaultBatchTokens[processor] };
     } catch (error) {
       await backend.dispose();
       throw error;
@@ -128,24 +140,28 @@ export async function openModel(spec: ModelSpec): Promise<Servant> {
   const placed = await openOn(spec.device, open, ({ backend }) => backend.dispose());
   try {
     const opened = { directory, tokenizer, maxLength, ...placed.opened, fallback: placed.fallback };
-    return spec.kind === 'cross-encoder' ? crossEncoder(spec, opened) : sentenceTransformer(spec, opened);
+    return modules ? sentenceTransformer(spec, opened, modules) : crossEncoder(spec, opened);
   } catch (error) {
     await placed.opened.backend.dispose();
     throw error;
   }
 }
 
-function sentenceTransformer(
-  spec: ModelSpec,
-  { directory, tokenizer, backend, saved, fallback, maxLength, cols }: Opened,
-): Servant {
+/** What follows the transformer: the directory's modules, with the pooling that was asked for. */
+function modulesOf(spec: ModelSpec, directory: ModelDirectory): SentenceModules {
   const { steps, pooling: own } =
     spec.pooling && directory.modules?.pooling === undefined
       ? { steps: [], pooling: undefined }
       : sentenceModules(spec.directory, directory);
-  const pooling: PoolingPlan = spec.pooling
-    ? { modes: [spec.pooling], includePrompt: own?.includePrompt ?? true }
-    : own!;
+  const pooling = spec.pooling ? { modes: [spec.pooling], includePrompt: own?.includePrompt ?? true } : own!;
+  return { steps, pooling };
+}
+
+function sentenceTransformer(
+  spec: ModelSpec,
+  { directory, tokenizer, backend, saved, fallback, maxLength, cols, batchTokens }: Opened,
+  { steps, pooling }: SentenceModules,
+): Servant {
   let width = cols * pooling.modes.length;
   for (const step of steps) {
     if (step.type !== 'dense') continue;
@@ -158,6 +174,7 @@ function sentenceTransformer(
   }
   const settings = directory.sentenceTransformers;
   const plan: EmbeddingPlan = {
+    hidden: cols,
     pooling,
     steps,
     truncateDim: settings.truncate_dim ?? undefined,
@@ -167,7 +184,7 @@ function sentenceTransformer(
   const info: SentenceTransformerInfo = {
     device: spec.device,
     fallback,
-    dimension: embeddingSize(plan, cols),
+    dimension: embeddingSize(plan),
     fullDimension: width,
     maxSeqLength: maxLength,
     // A name that is not ours (maxsim) leaves the default, as in sentence-transformers.
@@ -179,18 +196,13 @@ function sentenceTransformer(
   const encode = (o: EncodeJobOptions, report: (done: number) => void): Job => {
     const skip = pooling.includePrompt || o.prompt === '' ? 0 : tokenizer.promptLength(o.prompt, maxLength);
     const call: EmbeddingPlan = { ...plan, truncateDim: o.truncateDim, normalize: o.normalize, skip };
-    const size = embeddingSize(call, cols);
     return new BatchJob(
-      backend,
       {
         stride: 1,
-        batchTokens: o.batchTokens,
+        batchTokens: o.batchTokens ?? batchTokens,
         tokenize: (text) => tokenizer.single(o.prompt + text, maxLength),
-        allocate: (count) => new Float32Array(count * size),
-        async write(results, indices, lengths, hidden) {
-          const rows = await embed(hidden, lengths, call);
-          for (const [row, i] of indices.entries()) results.set(rows.subarray(row * size, (row + 1) * size), i * size);
-        },
+        cols: embeddingSize(call),
+        run: (batch) => embed(backend, batch, call),
       },
       report,
     );
@@ -224,7 +236,7 @@ function sentenceTransformer(
 
 function crossEncoder(
   { device, weights }: ModelSpec,
-  { directory, tokenizer, backend, saved, fallback, maxLength, cols }: Opened,
+  { directory, tokenizer, backend, saved, fallback, maxLength, cols, batchTokens }: Opened,
 ): Servant {
   if (directory.modules?.pooling && weights.type === 'directory')
     throw new FlatrankError(
@@ -241,17 +253,12 @@ function crossEncoder(
   };
   const predict = (o: PredictJobOptions, report: (done: number) => void): Job =>
     new BatchJob(
-      backend,
       {
         stride: 2,
-        batchTokens: o.batchTokens,
+        batchTokens: o.batchTokens ?? batchTokens,
         tokenize: (first, second) => tokenizer.pair(o.prompt + first, second, maxLength),
-        allocate: (count) => new Float32Array(count * cols),
-        write(results, indices, _lengths, { data, offsets }) {
-          for (const [row, i] of indices.entries())
-            results.set(data.subarray(offsets[row]! * cols, (offsets[row]! + 1) * cols), i * cols);
-          return Promise.resolve();
-        },
+        cols,
+        run: async (batch) => (await backend.run(batch)).data,
         finish: (results) => {
           activate(results, cols, o.activation);
         },

@@ -13,8 +13,16 @@ export interface TokenBatch {
   readonly starts: Int32Array;
 }
 
-/** What a backend gives: token vectors ("hidden") or one row of class scores a text ("logits"). */
-export type BackendOutputKind = 'hidden' | 'logits';
+/** What a backend gives: token vectors ("hidden"), or of a text one embedding ("pooled") or its class scores ("logits"). */
+export type BackendOutputKind = 'hidden' | 'pooled' | 'logits';
+
+/** How a backend pools token vectors that does so itself. */
+export interface PoolOptions {
+  /** Tokens at the start of every text that are left out. */
+  readonly skip: number;
+  /** Whether embeddings are scaled to unit length. */
+  readonly normalize: boolean;
+}
 
 /** What a model runs on. */
 export type Processor = 'cpu' | 'cuda';
@@ -29,7 +37,7 @@ export interface BackendOutput {
   readonly cols: number;
   /**
    * (n) first row of text i. Hidden states: as many rows follow as the text has tokens, and rows between texts may be
-   * padding. Logits: one row.
+   * padding. Else one row.
    */
   readonly offsets: Int32Array;
 }
@@ -37,8 +45,11 @@ export interface BackendOutput {
 /** A model that is ready to run. One `run` at a time. */
 export interface Backend {
   readonly output: BackendOutputKind;
-  /** @throws FlatrankError `ERR_MODEL` where the model fails or gives another shape than it declares */
-  run(batch: TokenBatch): Promise<BackendOutput>;
+  /**
+   * @param pool for the output "pooled"
+   * @throws FlatrankError `ERR_MODEL` where the model fails or gives another shape than it declares
+   */
+  run(batch: TokenBatch, pool?: PoolOptions): Promise<BackendOutput>;
   /** Frees the model. No `run` is under way. */
   dispose(): Promise<void>;
 }

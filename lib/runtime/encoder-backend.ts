@@ -9,6 +9,7 @@ import {
   joinedLinears,
   int8Linears,
   longText,
+  pooledVectors,
   StreamLayout,
   tokenVectors,
   type Checkpoint,
@@ -18,7 +19,16 @@ import { FlatrankError } from '../errors.js';
 import type { ExternalData } from '../formats/onnx.js';
 import { Graph, type Constant } from '../graph/graph.js';
 import { writeGraph } from '../graph/write.js';
-import type { Backend, BackendOutput, BackendOutputKind, Precision, Processor, TokenBatch } from './backend.js';
+import type { PoolingMode } from '../native.js';
+import type {
+  Backend,
+  BackendOutput,
+  BackendOutputKind,
+  PoolOptions,
+  Precision,
+  Processor,
+  TokenBatch,
+} from './backend.js';
 import { createSession, importOnnxruntime, textOf, type Ort } from './onnxruntime.js';
 import { undisturbed } from './undisturbed.js';
 
@@ -26,6 +36,8 @@ import { undisturbed } from './undisturbed.js';
 export interface EncoderBackendOptions {
   /** Classes of the head; undefined for token vectors. */
   readonly labels: number | undefined;
+  /** Modes by which the model itself pools its token vectors. */
+  readonly pooling?: readonly PoolingMode[] | undefined;
   readonly processor: Processor;
   readonly precision: Precision;
   /** Threads inside an operator. */
@@ -63,16 +75,17 @@ export class EncoderBackend implements Backend {
    *   known
    */
   static async load(encoder: Encoder, checkpoint: Checkpoint, o: EncoderBackendOptions): Promise<EncoderBackend> {
-    const { labels, processor, threads } = o;
-    const output = labels === undefined ? 'hidden' : 'logits';
+    const { labels, pooling, processor, threads } = o;
+    const output = labels !== undefined ? 'logits' : pooling ? 'pooled' : 'hidden';
     const graph = new Graph();
-    const layout = new StreamLayout(graph, encoder.architecture, labels !== undefined);
+    const layout = new StreamLayout(graph, encoder.architecture);
     const linears = o.precision === 'int8' ? int8Linears(encoder, checkpoint) : joinedLinears;
     const builder = new Builder(graph, layout, constantsOf(checkpoint), linears);
-    graph.output(
-      output,
-      labels === undefined ? tokenVectors(builder, encoder, false) : classScores(builder, encoder, labels),
-    );
+    if (labels !== undefined) graph.output(output, classScores(builder, encoder, labels));
+    else {
+      const vectors = tokenVectors(builder, encoder, false);
+      graph.output(output, pooling ? pooledVectors(layout, vectors, pooling) : vectors);
+    }
 
     const ort = await importOnnxruntime();
     const { chunks, folder, files } = await withoutWeights(graph);
@@ -86,12 +99,12 @@ export class EncoderBackend implements Backend {
     return new EncoderBackend(ort, session, encoder, output);
   }
 
-  async run(batch: TokenBatch): Promise<BackendOutput> {
+  async run(batch: TokenBatch, pool: PoolOptions = { skip: 0, normalize: false }): Promise<BackendOutput> {
     const { ids, starts } = batch;
     const texts = starts.length - 1;
     let result: Tensor | undefined;
     try {
-      result = (await undisturbed(() => this.#session.run(this.#feeds(batch))))[this.output];
+      result = (await undisturbed(() => this.#session.run(this.#feeds(batch, pool))))[this.output];
     } catch (error) {
       throw new FlatrankError('ERR_MODEL', `The model failed on a batch of ${ids.length} tokens: ${textOf(error)}`);
     }
@@ -110,7 +123,7 @@ export class EncoderBackend implements Backend {
     await this.#session.release();
   }
 
-  #feeds({ ids, typeIds, starts }: TokenBatch): Record<string, Tensor> {
+  #feeds({ ids, typeIds, starts }: TokenBatch, { skip, normalize }: PoolOptions): Record<string, Tensor> {
     const { padId, positionsFrom } = this.#encoder.architecture;
     const texts = starts.length - 1;
     const most = starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? 0)), 0);
@@ -118,6 +131,9 @@ export class EncoderBackend implements Backend {
     const ofTokens = (): Int64s => int64s(ids.length);
     const [words, positions, types, back] = [ofTokens(), ofTokens(), ofTokens(), ofTokens()];
     const [places, lengths, firsts] = [int64s(texts * longest), int64s(texts), int64s(texts)];
+    const [skipped, unit] = [int64s(1), int64s(1)];
+    skipped.low[0] = skip;
+    unit.low[0] = normalize ? 1 : 0;
     for (let i = 0; i < texts; i++) {
       const from = starts[i]!;
       const length = starts[i + 1]! - from;
@@ -141,6 +157,8 @@ export class EncoderBackend implements Backend {
       back: [back, [ids.length]],
       lengths: [lengths, [texts]],
       first_tokens: [firsts, [texts]],
+      skip: [skipped, []],
+      unit: [unit, []],
     };
     const feeds: Record<string, Tensor> = {};
     for (const [name, [{ all }, shape]] of Object.entries(arrays))

@@ -9,14 +9,14 @@ import { undisturbed } from './undisturbed.js';
 type Feed = 'input_ids' | 'attention_mask' | 'token_type_ids' | 'position_ids';
 
 const feedNames: readonly Feed[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
-const outputNames: Record<BackendOutputKind, readonly string[]> = {
+const outputNames: Record<OnnxBackendOptions['output'], readonly string[]> = {
   hidden: ['last_hidden_state', 'token_embeddings'],
   logits: ['logits'],
 };
 
 /** What {@link OnnxBackend.load} takes. */
 export interface OnnxBackendOptions {
-  readonly output: BackendOutputKind;
+  readonly output: Exclude<BackendOutputKind, 'pooled'>;
   readonly processor: Processor;
   /** Threads inside an operator. */
   readonly threads: number;
@@ -150,7 +150,7 @@ function checkInputs(file: string, { inputMetadata }: InferenceSession): void {
 }
 
 /** The output of the wanted kind: by its usual name, else the first of that rank. */
-function chooseOutput(file: string, { outputMetadata }: InferenceSession, kind: BackendOutputKind): string {
+function chooseOutput(file: string, { outputMetadata }: InferenceSession, kind: OnnxBackendOptions['output']): string {
   const rank = kind === 'hidden' ? 3 : 2;
   const fitting = outputMetadata.filter((o) => o.isTensor && o.shape.length === rank && /^float(16|32)$/.test(o.type));
   const chosen = fitting.find(({ name }) => outputNames[kind].includes(name)) ?? fitting[0];
