@@ -1,6 +1,6 @@
 // How fast are texts encoded, and pairs scored? Against sentence-transformers (torch), transformers.js and our own model as a
 // padded ONNX graph, on the checkpoint that FLATRANK_MODEL names. `node bench/encode.mjs sentences` measures the texts with that
-// word in their name only.
+// word in their name only. With FLATRANK_DEVICE=cuda on a GPU, as sentence-transformers then, and without what runs on the CPU alone.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -43,6 +43,8 @@ function compareTable(title, results, others) {
   return table([title, 'flatrank, ms', ...others.flatMap((which) => [`${which}, ms`, 'ratio'])], rows);
 }
 
+const deviceOf = () => process.env.FLATRANK_DEVICE ?? 'cpu';
+
 const noModel = 'Skipped: FLATRANK_MODEL names no model directory.';
 
 /** @param only a word in the name of what is to be encoded */
@@ -51,17 +53,18 @@ export async function encodeBench(only = '') {
   if (!directory) return noModel;
   return withModels(directory, async ({ full, padded }) => {
     const texts = await benchTexts();
+    const device = deviceOf();
     const models = {
-      flatrank: await SentenceTransformer.load(full),
-      'flatrank int8': await SentenceTransformer.load(full, { precision: 'int8' }),
-      'padded graph': await SentenceTransformer.load(padded),
+      flatrank: await SentenceTransformer.load(full, { device }),
+      ...(device === 'cpu' && { 'flatrank int8': await SentenceTransformer.load(full, { precision: 'int8' }) }),
+      'padded graph': await SentenceTransformer.load(padded, { device }),
     };
     const peers = {
       'sentence-transformers': Peer.python('encode_peer', ['sentence_transformers']),
-      'transformers.js': Peer.node('encode_peer', '@huggingface/transformers'),
+      ...(device === 'cpu' && { 'transformers.js': Peer.node('encode_peer', '@huggingface/transformers') }),
     };
-    for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: full, texts });
-    const others = ['flatrank int8', 'padded graph', ...Object.keys(peers)];
+    for (const peer of Object.values(peers)) await peer?.ask({ do: 'load', model: full, texts, device });
+    const others = [...Object.keys(models).slice(1), ...Object.keys(peers)];
     const groups = {};
     for (const [name, list] of Object.entries(texts).filter(([name]) => name.includes(only))) {
       groups[name] = {};
@@ -85,12 +88,13 @@ export async function crossEncoderBench() {
       '30 pairs of up to 512 tokens': makeTexts(30, 60, 500, 6).map((text) => [query, text]),
       '30 pairs of up to 160 tokens': makeTexts(30, 20, 150, 7).map((text) => [query, text]),
     };
+    const device = deviceOf();
     const models = {
-      flatrank: await CrossEncoder.load(cross),
-      'flatrank int8': await CrossEncoder.load(cross, { precision: 'int8' }),
+      flatrank: await CrossEncoder.load(cross, { device }),
+      ...(device === 'cpu' && { 'flatrank int8': await CrossEncoder.load(cross, { precision: 'int8' }) }),
     };
     const peer = Peer.python('encode_peer', ['sentence_transformers']);
-    await peer?.ask({ do: 'load-cross-encoder', model: cross, texts: sets });
+    await peer?.ask({ do: 'load-cross-encoder', model: cross, texts: sets, device });
     const groups = {};
     for (const [name, pairs] of Object.entries(sets)) {
       groups[name] = {};
@@ -101,7 +105,7 @@ export async function crossEncoderBench() {
     const results = await interleaveAll(groups, rounds);
     peer?.stop();
     for (const model of Object.values(models)) await model.dispose();
-    return compareTable('pairs', results, ['flatrank int8', 'sentence-transformers']);
+    return compareTable('pairs', results, [...Object.keys(models).slice(1), 'sentence-transformers']);
   });
 }
 

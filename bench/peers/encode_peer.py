@@ -8,11 +8,11 @@ model = texts = None
 for line in sys.stdin:
     r = json.loads(line)
     if r["do"] == "load":
-        model = SentenceTransformer(r["model"], device="cpu")
+        model = SentenceTransformer(r["model"], device=r.get("device", "cpu"))
         texts = r["texts"]
         answer = {}
     elif r["do"] == "load-cross-encoder":
-        model = CrossEncoder(r["model"], device="cpu")
+        model = CrossEncoder(r["model"], device=r.get("device", "cpu"))
         texts = r["texts"]
         answer = {}
     elif r["do"] == "predict":
