@@ -29,7 +29,13 @@ try {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   const piece = path.join(out, 'piece-');
-  execFileSync('bash', ['-c', 'set -o pipefail; tar c -C "$0" . | xz -T0 -6 | split -d -b "$1"M - "$2"', stage, megabytes, piece]);
+  execFileSync('bash', [
+    '-c',
+    'set -o pipefail; tar c -C "$0" . | xz -T0 -6 | split -d -b "$1"M - "$2"',
+    stage,
+    megabytes,
+    piece,
+  ]);
   console.log(execFileSync('ls', ['-l', out], { encoding: 'utf8' }));
 } finally {
   rmSync(stage, { recursive: true, force: true });
