@@ -10,7 +10,8 @@ what=${1:-all}
 shift || true
 mkdir -p "$out"
 
-FLATRANK_CUDA=on cmake -S . -B build-gpu -DFLATRANK_TESTS=ON -DCMAKE_BUILD_TYPE=Release > "$out/build.log"
+FLATRANK_CUDA=on cmake -S . -B build-gpu -DFLATRANK_TESTS=ON -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_ARCHITECTURES=native \
+  > "$out/build.log"
 cmake --build build-gpu --parallel "$(nproc)" >> "$out/build.log" 2>&1 || { tail -50 "$out/build.log"; exit 1; }
 nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap --format=csv | tee "$out/card.csv"
 
@@ -19,7 +20,9 @@ if [[ $what == all || $what == tests ]]; then
 fi
 if [[ $what == all || $what == sanitizers ]]; then
   for tool in memcheck racecheck initcheck synccheck; do
-    compute-sanitizer --tool "$tool" --error-exitcode 9 build-gpu/flatrank_tests device 2>&1 | tail -5 | tee "$out/$tool.log"
+    compute-sanitizer --tool "$tool" --error-exitcode 9 build-gpu/flatrank_tests device_search > "$out/$tool.log" 2>&1 ||
+      echo "$tool failed: $out/$tool.log"
+    tail -3 "$out/$tool.log"
   done
 fi
 if [[ $what == all || $what == bench ]]; then

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "core/thread_pool.h"
 #include "cuda/memory.h"
 #include "device/device_index.h"
 
@@ -39,20 +40,26 @@ double MedianMs(int rounds, Body body) {
 
 // Unit vectors around cluster centres, as embeddings lie.
 std::vector<float> Clustered(size_t n, size_t d, unsigned seed) {
-  std::mt19937 centre_generator(1), generator(seed);
-  std::normal_distribution<float> normal;
+  constexpr size_t kAtOnce = 4096;
+  std::mt19937 centre_generator(1);
+  std::normal_distribution<float> centre_normal;
   std::vector<float> centres(kClusters * d), x(n * d);
-  for (float& value : centres) value = normal(centre_generator);
-  for (size_t i = 0; i < n; ++i) {
-    const float* centre = centres.data() + generator() % kClusters * d;
-    double norm2 = 0;
-    for (size_t j = 0; j < d; ++j) {
-      const float value = centre[j] + normal(generator);
-      x[i * d + j] = value;
-      norm2 += static_cast<double>(value) * value;
+  for (float& value : centres) value = centre_normal(centre_generator);
+  flatrank::ThreadPool::Shared().ParallelFor((n + kAtOnce - 1) / kAtOnce, 64, [&](size_t task, int) {
+    std::seed_seq seeds{static_cast<size_t>(seed), task};
+    std::mt19937 generator(seeds);
+    std::normal_distribution<float> normal;
+    for (size_t i = task * kAtOnce; i < std::min(n, (task + 1) * kAtOnce); ++i) {
+      const float* centre = centres.data() + generator() % kClusters * d;
+      double norm2 = 0;
+      for (size_t j = 0; j < d; ++j) {
+        const float value = centre[j] + normal(generator);
+        x[i * d + j] = value;
+        norm2 += static_cast<double>(value) * value;
+      }
+      for (size_t j = 0; j < d; ++j) x[i * d + j] /= static_cast<float>(std::sqrt(norm2));
     }
-    for (size_t j = 0; j < d; ++j) x[i * d + j] /= static_cast<float>(std::sqrt(norm2));
-  }
+  });
   return x;
 }
 
@@ -117,7 +124,7 @@ int main(int count, char** arguments) {
   const double bandwidth = CopyBandwidth();
   const double rate = MatrixRate();
   std::printf("{\"what\":\"ceilings\",\"bytes_per_second\":%.4g,\"products_per_second\":%.4g}\n", bandwidth, rate);
-  FlatIndex index(d, flatrank::Metric::kL2, true, DeviceIndex::kLeastCodedRows);
+  FlatIndex index(d, flatrank::Metric::kL2, true, DeviceIndex::kBlockSizes);
   for (size_t begin = 0, step = std::min<size_t>(n, 1000000); begin < n; begin += step) {
     const size_t taken = std::min(step, n - begin);
     const std::vector<float> rows = Clustered(taken, d, static_cast<unsigned>(begin + 2));

@@ -72,7 +72,7 @@ FlatIndexWrap::FlatIndexWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     if (on_gpu) device_ = std::make_shared<DeviceIndex>(CudaLibrary());
     // The GPU's scan is one of codes.
     index_ = std::make_shared<FlatIndex>(dimension, metric == "l2" ? Metric::kL2 : Metric::kInnerProduct,
-                                         coded || on_gpu, on_gpu ? DeviceIndex::kLeastCodedRows : 0);
+                                         coded || on_gpu, on_gpu ? DeviceIndex::kBlockSizes : BlockSizes{});
     info.This().As<Napi::Object>().TypeTag(&kTag);
   });
 }

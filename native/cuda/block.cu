@@ -21,17 +21,16 @@ struct Staging {
 // Calls write(memory, from, to, stream) for rows [begin, end), as many at once as have room in a piece of memory.
 template <typename Write>
 void InPieces(size_t begin, size_t end, size_t row_bytes, Write write) {
-  auto staging = Reused<Staging>::Shared().Take();
+  const Lent<Staging> staging;
   const size_t at_once = std::min(std::max<size_t>(kBytesAtOnce / row_bytes, 1), end - begin);
-  bool whole = true;
-  for (size_t from = begin, turn = 0; from < end && whole; from += at_once, turn ^= 1) {
+  for (size_t from = begin, turn = 0; from < end; from += at_once, turn ^= 1) {
     Staging::Piece& piece = staging->pieces[turn];
     piece.read.Wait();
-    whole = write(piece.memory.AtLeast(at_once * row_bytes), from, std::min(from + at_once, end), staging->stream);
+    char* const memory = piece.memory.AtLeast(at_once * row_bytes);
+    if (!write(memory, from, std::min(from + at_once, end), staging->stream)) break;
     piece.read.Record(staging->stream);
   }
   staging->stream.Wait();
-  Reused<Staging>::Shared().GiveBack(std::move(staging));
 }
 
 }  // namespace
@@ -58,5 +57,7 @@ void DeviceBlock::Write(const CodesToWrite& rows) const {
              return true;
            });
 }
+
+void DeviceBlock::FreeIdle() { Lent<Staging>::FreeIdle(); }
 
 }  // namespace flatrank::cuda

@@ -19,6 +19,9 @@ struct DeviceBlock {
   void Write(const RowsToWrite& rows) const;
   void Write(const CodesToWrite& rows) const;
 
+  // Frees what writing keeps for later.
+  static void FreeIdle();
+
   const size_t capacity, dimension, padded;
   const DeviceArray<float> values;    // (capacity, dimension)
   const DeviceArray<int8_t> codes;    // (capacity, padded)

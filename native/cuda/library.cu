@@ -17,12 +17,28 @@ void Say(Status* status, Outcome outcome, const char* message) {
   std::snprintf(status->message, sizeof(status->message), "%s", message);
 }
 
+// On the one GPU that is used, whatever else the thread works with. Where memory is short, what is kept for later goes
+// first.
+template <typename Body>
+void OnDevice(Body body) {
+  Check(cudaSetDevice(0));
+  for (bool again = false;; again = true) {
+    try {
+      return body();
+    } catch (const std::bad_alloc&) {
+      FreeIdle();
+      DeviceBlock::FreeIdle();
+      if (again) throw;
+    }
+  }
+}
+
 // No exception leaves the library.
 template <typename Body>
 void Attempt(Status* status, Body body) {
   *status = Status();
   try {
-    body();
+    OnDevice(body);
   } catch (const Cancelled&) {
     Say(status, Outcome::kCancelled, "cancelled");
   } catch (const std::bad_alloc&) {
@@ -34,9 +50,6 @@ void Attempt(Status* status, Body body) {
 
 void FindDevice(DeviceInfo* info, Status* status) {
   Attempt(status, [&] {
-    int count = 0;
-    Check(cudaGetDeviceCount(&count));
-    if (count == 0) throw std::runtime_error("CUDA: no device");
     cudaDeviceProp properties;
     Check(cudaGetDeviceProperties(&properties, 0));
     size_t free_bytes = 0, total_bytes = 0;
@@ -55,7 +68,10 @@ DeviceBlock* MakeBlock(size_t capacity, size_t dimension, size_t padded, Status*
   return block;
 }
 
-void FreeBlock(DeviceBlock* block) { delete block; }
+void FreeBlock(DeviceBlock* block) {
+  cudaSetDevice(0);
+  delete block;
+}
 
 void WriteRows(DeviceBlock* block, const RowsToWrite* rows, Status* status) {
   Attempt(status, [&] { block->Write(*rows); });

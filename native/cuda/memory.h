@@ -76,6 +76,8 @@ class PinnedArray {
     return data_;
   }
 
+  T* data() const { return data_; }
+
  private:
   T* data_ = nullptr;
   size_t size_ = 0;
@@ -124,34 +126,90 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-// Things of which one is used at a time, and kept for the next. Never destroyed, so that it may be static: when a
-// process ends, CUDA may be gone before static objects are.
-template <typename T>
-class Reused {
+// Arrays that go to the GPU, or come from it, in one copy.
+class Bundle {
  public:
-  std::unique_ptr<T> Take() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!idle_.empty()) {
-        auto taken = std::move(idle_.back());
-        idle_.pop_back();
-        return taken;
-      }
-    }
-    return std::make_unique<T>();
+  template <typename T>
+  struct Slot {
+    size_t at = 0;
+  };
+
+  void Clear() { size_ = 0; }
+  template <typename T>
+  Slot<T> Add(size_t count) {
+    const Slot<T> slot{size_};
+    size_ = (size_ + count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    return slot;
   }
-  void GiveBack(std::unique_ptr<T> taken) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(taken));
+  // Makes room for what was added: before that there is no memory.
+  void Allocate(const Stream& stream) {
+    host_.AtLeast(size_);
+    if (size_ <= device_.size()) return;
+    device_.AtLeast(size_);
+    stream.Zero(device_.data(), size_);  // what lies between the arrays is copied too
   }
-  static Reused& Shared() {
-    static Reused* const shared = new Reused;
-    return *shared;
+  template <typename T>
+  T* OnHost(Slot<T> slot) const {
+    return reinterpret_cast<T*>(host_.data() + slot.at);
+  }
+  template <typename T>
+  T* OnDevice(Slot<T> slot) const {
+    return reinterpret_cast<T*>(device_.data() + slot.at);
+  }
+  void ToDevice(const Stream& stream) const { stream.ToDevice(device_.data(), host_.data(), size_); }
+  void ToHost(const Stream& stream) const { stream.ToHost(host_.data(), device_.data(), size_); }
+
+ private:
+  static constexpr size_t kAlignment = 256;
+
+  PinnedArray<char> host_;
+  DeviceArray<char> device_;
+  size_t size_ = 0;
+};
+
+// Something with a `stream` and memory, of which those that are not in use are kept for whoever comes next.
+template <typename T>
+class Lent {
+ public:
+  Lent() {
+    Idle& idle = Shared();
+    std::lock_guard<std::mutex> lock(idle.mutex);
+    if (idle.things.empty()) idle.things.push_back(std::make_unique<T>());
+    thing_ = std::move(idle.things.back());
+    idle.things.pop_back();
+  }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+  // Waits for what was queued: it may read and write memory that goes with this, where an error left it behind.
+  ~Lent() {
+    cudaStreamSynchronize(thing_->stream);
+    Idle& idle = Shared();
+    std::lock_guard<std::mutex> lock(idle.mutex);
+    idle.things.push_back(std::move(thing_));
+  }
+
+  T* operator->() const { return thing_.get(); }
+  T& operator*() const { return *thing_; }
+
+  // Frees those that are not in use.
+  static void FreeIdle() {
+    std::vector<std::unique_ptr<T>> things;
+    std::lock_guard<std::mutex> lock(Shared().mutex);
+    things.swap(Shared().things);
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<T>> idle_;
+  struct Idle {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<T>> things;
+  };
+  // Never destroyed: when a process ends, CUDA may be gone before static objects are.
+  static Idle& Shared() {
+    static Idle* const idle = new Idle;
+    return *idle;
+  }
+
+  std::unique_ptr<T> thing_;
 };
 
 }  // namespace flatrank::cuda

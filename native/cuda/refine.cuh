@@ -40,12 +40,17 @@ __global__ void __launch_bounds__(kListThreads) FindKeys(CandidateLists lists, R
   }
 }
 
-// Writes the k nearest to distances and labels (nq, k), which hold what stands for no row. A row's place is the number
-// of those before it: few rows are left, and all but k and those equal to the last of these are skipped. A block a
-// query.
+// Writes the k nearest to distances and labels (nq, k), and behind them what stands for no row. A row's place is the
+// number of those before it: few rows are left, and all but k and those equal to the last of these are skipped. A block
+// a query.
 __global__ void __launch_bounds__(kListThreads) RankNearest(CandidateLists lists, const double* keys, uint32_t k,
                                                             Metric metric, float* distances, int32_t* labels) {
   const uint32_t query = blockIdx.x, count = min(lists.counts[query], lists.room);
+  const size_t results = static_cast<size_t>(query) * k;
+  for (uint32_t i = count + threadIdx.x; i < k; i += kListThreads) {
+    distances[results + i] = __uint_as_float(metric == Metric::kL2 ? 0x7f800000u : 0xff800000u);
+    labels[results + i] = -1;
+  }
   if (count == 0) return;
   const Candidate* const items = lists.items + static_cast<size_t>(query) * lists.room;
   const double* const mine = keys + static_cast<size_t>(query) * lists.room;
@@ -59,18 +64,10 @@ __global__ void __launch_bounds__(kListThreads) RankNearest(CandidateLists lists
     for (uint32_t j = 0; j < count; ++j)
       before += mine[j] < key || (mine[j] == key && items[j].label < items[i].label) ? 1u : 0u;
     if (before >= k) continue;
-    const size_t at = static_cast<size_t>(query) * k + before;
+    const size_t at = results + before;
     distances[at] = static_cast<float>(metric == Metric::kL2 ? key : -key);
     labels[at] = static_cast<int32_t>(items[i].label);
   }
-}
-
-// What stands for no row.
-__global__ void FillResults(float* distances, int32_t* labels, size_t count, float nothing) {
-  const size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= count) return;
-  distances[i] = nothing;
-  labels[i] = -1;
 }
 
 }  // namespace flatrank::cuda

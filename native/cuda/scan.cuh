@@ -30,7 +30,7 @@ struct ScanArguments {
 
   const int8_t* query_codes;      // (nq, padded)
   const QueryTerms* query_terms;  // (nq)
-  const CodeRule* rules;          // (nq)
+  const CodeRule* rules;          // (nq) for ScanMany
   const float* queries;           // (nq, dimension)
   uint32_t nq;
 
@@ -38,12 +38,15 @@ struct ScanArguments {
   CandidateLists lists;
 };
 
-// What the thresholds of the moment exclude.
-__global__ void MakeRules(CandidateLists lists, const QueryTerms* terms, double g, uint32_t nq, CodeRule* rules) {
+// What the threshold of the moment excludes.
+__device__ __forceinline__ CodeRule RuleOf(const ScanArguments& a, uint32_t query) {
+  if (a.lists.undecided[query] != 0) return {0, 0, 0, __uint_as_float(0xff800000u)};
+  return RuleFor(a.query_terms[query], DotFactor(a.metric), a.lists.thresholds[query]);
+}
+
+__global__ void MakeRules(const __grid_constant__ ScanArguments a, CodeRule* rules) {
   const uint32_t query = blockIdx.x * blockDim.x + threadIdx.x;
-  if (query >= nq) return;
-  rules[query] = lists.undecided[query] != 0 ? CodeRule{0, 0, 0, __uint_as_float(0xff800000u)}
-                                             : RuleFor(terms[query], g, lists.thresholds[query]);
+  if (query < a.nq) rules[query] = RuleOf(a, query);
 }
 
 __device__ __forceinline__ bool Excludes(const CodeRule& rule, const RowTerms& row, int32_t dot) {
@@ -58,8 +61,7 @@ __device__ __forceinline__ RowTerms LoadTerms(const RowTerms* at) {
 }
 
 // A row that the rule did not exclude.
-__device__ __noinline__ void Keep(const ScanArguments& a, uint32_t query, size_t row, const RowTerms& terms,
-                                  int32_t dot) {
+__device__ __noinline__ void Keep(const ScanArguments& a, uint32_t query, size_t row, RowTerms terms, int32_t dot) {
   const size_t label = a.first + row;
   if (!a.selection.Wants(label)) return;
   const Bounds bounds = BoundsFor(a.query_terms[query], terms, DotFactor(a.metric), dot);
@@ -68,31 +70,45 @@ __device__ __noinline__ void Keep(const ScanArguments& a, uint32_t query, size_t
 }
 
 inline constexpr uint32_t kRowLanes = 8;  // threads that go over a row together: 128 bytes at once
+inline constexpr uint32_t kAhead = 4;     // of those loads are under way together
 inline constexpr uint32_t kScanThreads = 256;
 
-// For up to kQueries queries from `query` on: what counts is how fast the codes come from memory. Each row is met once.
+// For up to kQueries queries: what counts is how fast the codes come from memory. Each row is met once.
 template <uint32_t kQueries>
-__global__ void __launch_bounds__(kScanThreads) ScanFew(const __grid_constant__ ScanArguments a, uint32_t query) {
+__global__ void __launch_bounds__(kScanThreads) ScanFew(const __grid_constant__ ScanArguments a) {
   if (a.lists.Stopped()) return;
+  __shared__ CodeRule rules[kQueries];
+  if (threadIdx.x < a.nq) rules[threadIdx.x] = RuleOf(a, threadIdx.x);
+  __syncthreads();
   const uint32_t lane = threadIdx.x % kRowLanes, chunks = a.padded / 16;
   const size_t stride = static_cast<size_t>(gridDim.x) * (kScanThreads / kRowLanes);
-  const uint32_t count = min(kQueries, a.nq - query);
-  const int4* const queries = reinterpret_cast<const int4*>(a.query_codes) + static_cast<size_t>(query) * chunks;
+  const int4* const queries = reinterpret_cast<const int4*>(a.query_codes);
   // All threads of a warp stay together: those whose row is behind the end look at the last one again.
   for (size_t base = a.begin + static_cast<size_t>(blockIdx.x) * (kScanThreads / kRowLanes); base < a.end;
        base += stride) {
     const size_t wanted = base + threadIdx.x / kRowLanes, row = wanted < a.end ? wanted : a.end - 1;
     const int4* const codes = reinterpret_cast<const int4*>(a.codes) + row * chunks;
+    const RowTerms terms = LoadTerms(a.terms + row);
     int32_t dots[kQueries] = {};
-    for (uint32_t c = lane; c < chunks; c += kRowLanes) {
-      const int4 x = __ldcs(codes + c);  // read once: it should not push the queries out of the cache
+    for (uint32_t begin = 0; begin < chunks; begin += kAhead * kRowLanes) {
+      int4 x[kAhead];
 #pragma unroll
-      for (uint32_t j = 0; j < kQueries; ++j) {
-        const int4 q = __ldg(queries + static_cast<size_t>(j < count ? j : 0) * chunks + c);
-        dots[j] = __dp4a(x.x, q.x, dots[j]);
-        dots[j] = __dp4a(x.y, q.y, dots[j]);
-        dots[j] = __dp4a(x.z, q.z, dots[j]);
-        dots[j] = __dp4a(x.w, q.w, dots[j]);
+      for (uint32_t i = 0; i < kAhead; ++i) {
+        const uint32_t c = begin + i * kRowLanes + lane;
+        x[i] = c < chunks ? __ldcs(codes + c) : make_int4(0, 0, 0, 0);  // read once: queries should stay in the cache
+      }
+      __syncwarp();  // or else the compiler lets each load wait for what is done with the one before
+#pragma unroll
+      for (uint32_t i = 0; i < kAhead; ++i) {
+        const uint32_t c = begin + i * kRowLanes + lane;
+#pragma unroll
+        for (uint32_t j = 0; j < kQueries; ++j) {
+          const int4 q = __ldg(queries + static_cast<size_t>(j < a.nq ? j : 0) * chunks + (c < chunks ? c : 0));
+          dots[j] = __dp4a(x[i].x, q.x, dots[j]);
+          dots[j] = __dp4a(x[i].y, q.y, dots[j]);
+          dots[j] = __dp4a(x[i].z, q.z, dots[j]);
+          dots[j] = __dp4a(x[i].w, q.w, dots[j]);
+        }
       }
     }
     int32_t mine = 0;  // lane j decides for query j
@@ -102,17 +118,15 @@ __global__ void __launch_bounds__(kScanThreads) ScanFew(const __grid_constant__ 
       for (uint32_t far = kRowLanes / 2; far > 0; far /= 2) dot += __shfl_xor_sync(0xffffffffu, dot, far);
       if (lane == j) mine = dot;
     }
-    if (lane < count && wanted < a.end) {
-      const RowTerms terms = LoadTerms(a.terms + row);
-      if (!Excludes(a.rules[query + lane], terms, mine)) Keep(a, query + lane, row, terms, mine);
-    }
+    if (lane < a.nq && wanted < a.end && !Excludes(rules[lane], terms, mine)) Keep(a, lane, row, terms, mine);
   }
 }
 
 // Tensor cores multiply tiles of 16 queries and 16 rows. A block takes kTileQueries queries and kTileRows rows, each of
 // its warps a part of 32 by 32 of them; kTileChunks times 16 values lie in shared memory at once, and the next are on
 // their way.
-inline constexpr uint32_t kTile = 16, kTileBytes = kTile * kTile;
+inline constexpr uint32_t kTile = 16, kTileValues = kTile * kTile;
+inline constexpr uint32_t kTileBytes = kTileValues + 32;  // so that what a warp writes at once lies in different banks
 inline constexpr uint32_t kTileQueries = 64, kTileRows = 128, kTileChunks = 4;
 
 __host__ __device__ constexpr uint32_t QueryBlocks(uint32_t nq) { return (nq + kTileQueries - 1) / kTileQueries; }
@@ -150,8 +164,8 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
   using Queries = wmma::fragment<wmma::matrix_a, kTile, kTile, kTile, signed char, wmma::row_major>;
   using Rows = wmma::fragment<wmma::matrix_b, kTile, kTile, kTile, signed char, wmma::col_major>;
   using Dots = wmma::fragment<wmma::accumulator, kTile, kTile, kTile, int>;
-  __shared__ __align__(256) signed char query_tiles[2][kTileQueries * kTileChunks * kTile];
-  __shared__ __align__(256) signed char row_tiles[2][kTileRows * kTileChunks * kTile];
+  __shared__ __align__(256) signed char query_tiles[2][kTileQueries / kTile * kTileChunks * kTileBytes];
+  __shared__ __align__(256) signed char row_tiles[2][kTileRows / kTile * kTileChunks * kTileBytes];
   __shared__ CodeRule rules[kTileQueries];
 
   const uint32_t chunks = a.padded / 16, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -160,8 +174,10 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
   const uint32_t first_query = blockIdx.x % query_blocks * kTileQueries;
   const size_t first_row = a.begin + static_cast<size_t>(blockIdx.x / query_blocks) * kTileRows;
   const uint32_t warp_query = warp % (kTileQueries / 32) * 32, warp_row = warp / (kTileQueries / 32) * 32;
-  if (threadIdx.x < kTileQueries && first_query + threadIdx.x < a.nq)
-    rules[threadIdx.x] = a.rules[first_query + threadIdx.x];
+  if (threadIdx.x < kTileQueries) {
+    const uint32_t query = first_query + threadIdx.x;
+    rules[threadIdx.x] = query < a.nq ? a.rules[query] : CodeRule{0, 0, 0, __uint_as_float(0xff800000u)};
+  }
 
   Dots sums[2][2];
   for (auto& row : sums)
@@ -195,8 +211,8 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
 
   // A thread holds on to a row and goes over the queries: most products end here, with one comparison. They lie where
   // the tiles of rows were, for shared memory decides how many blocks a multiprocessor holds.
-  static_assert(sizeof(row_tiles) >= kScanThreads / 32 * kTileBytes * sizeof(int32_t));
-  int32_t* const dots = reinterpret_cast<int32_t*>(row_tiles) + warp * kTileBytes;
+  static_assert(sizeof(row_tiles) >= kScanThreads / 32 * kTileValues * sizeof(int32_t));
+  int32_t* const dots = reinterpret_cast<int32_t*>(row_tiles) + warp * kTileValues;
   __syncthreads();
   for (uint32_t j = 0; j < 2; ++j) {
     const size_t row = first_row + warp_row + j * kTile + lane % kTile;
@@ -207,7 +223,7 @@ __global__ void __launch_bounds__(kScanThreads) ScanMany(const __grid_constant__
       for (uint32_t m = lane / kTile; m < kTile; m += 32 / kTile) {
         const uint32_t query = warp_query + i * kTile + m;
         const int32_t dot = dots[m * kTile + lane % kTile];
-        if (row < a.end && first_query + query < a.nq && !Excludes(rules[query], terms, dot))
+        if (!Excludes(rules[query], terms, dot) && row < a.end && first_query + query < a.nq)
           Keep(a, first_query + query, row, terms, dot);
       }
       __syncwarp();

@@ -30,23 +30,13 @@ uint32_t Blocks(size_t count, size_t at_once) { return static_cast<uint32_t>((co
 // What one search at a time needs beside the rows. It grows to what was needed so far and stays.
 struct Workspace {
   Stream stream;
+  Bundle given, found;
   DeviceArray<Candidate> items;
-  DeviceArray<uint32_t> counts, overflow;
-  DeviceArray<float> thresholds, queries, distances;
-  DeviceArray<uint8_t> undecided;
-  DeviceArray<int32_t> labels;
-  DeviceArray<int8_t> codes;
-  DeviceArray<QueryTerms> terms;
+  DeviceArray<uint32_t> counts;
+  DeviceArray<float> thresholds;
   DeviceArray<CodeRule> rules;
   DeviceArray<double> keys;
   DeviceArray<uint64_t> selection;
-  DeviceArray<const float*> values;
-  DeviceArray<size_t> firsts;
-  // What comes back.
-  PinnedArray<float> found_distances;
-  PinnedArray<int32_t> found_labels;
-  PinnedArray<uint8_t> found_undecided;
-  PinnedArray<uint32_t> found_overflow;
 };
 
 size_t Multiprocessors() {
@@ -74,25 +64,26 @@ class Batch {
                                           kMostRoom)) {}
 
   void Run() {
-    Start();
+    Give();
+    Launch(StartLists, dim3(Blocks(count_, kThreads)), dim3(kThreads), work_.stream, lists_, count_,
+           work_.given.OnDevice(refused_));
     for (bool done = false; !done;) {
       if (call_.cancelled(call_.token)) throw Cancelled{};
-      Queue();
+      QueueRuns();
       done = at_.part == call_.part_count;
       if (done) QueueResults();
-      uint32_t* const overflow = work_.found_overflow.AtLeast(1);
-      work_.stream.ToHost(overflow, lists_.overflow, 1);
+      work_.found.ToHost(work_.stream);
       work_.stream.Wait();
-      if (*overflow != 0) {
-        Repeat(runs_[*overflow - 1]);
+      if (const uint32_t overflow = *work_.found.OnHost(overflow_); overflow != 0) {
+        Repeat(runs_[overflow - 1]);
         done = false;
       }
       runs_.clear();
     }
     const size_t results = size_t{count_} * k_;
-    std::copy_n(work_.found_distances.AtLeast(results), results, call_.distances + first_ * k_);
-    std::copy_n(work_.found_labels.AtLeast(results), results, call_.labels + first_ * k_);
-    std::copy_n(work_.found_undecided.AtLeast(count_), count_, call_.undecided + first_);
+    std::copy_n(work_.found.OnHost(distances_), results, call_.distances + first_ * k_);
+    std::copy_n(work_.found.OnHost(labels_), results, call_.labels + first_ * k_);
+    std::copy_n(work_.found.OnHost(undecided_), count_, call_.undecided + first_);
   }
 
  private:
@@ -106,29 +97,55 @@ class Batch {
     Place begin;
     size_t rows;
   };
+  // A part's view of the queries.
+  struct View {
+    Bundle::Slot<int8_t> codes;
+    Bundle::Slot<QueryTerms> terms;
+  };
 
-  void Start() {
-    const size_t d = call_.dimension;
-    work_.undecided.AtLeast(2 * count_);
-    work_.queries.AtLeast(count_ * d);
+  // Sends the queries, and makes room for what is found.
+  void Give() {
+    const size_t d = call_.dimension, parts = call_.part_count, results = size_t{count_} * k_;
+    Bundle& given = work_.given;
+    given.Clear();
+    queries_ = given.Add<float>(count_ * d);
+    refused_ = given.Add<uint8_t>(count_);
+    values_ = given.Add<const float*>(parts);
+    firsts_ = given.Add<size_t>(parts);
+    for (size_t p = 0; p < parts; ++p)
+      views_.push_back(call_.parts[p].coded == 0
+                           ? View{}
+                           : View{given.Add<int8_t>(count_ * call_.padded), given.Add<QueryTerms>(count_)});
+    given.Allocate(work_.stream);
+    std::copy_n(call_.queries + first_ * d, count_ * d, given.OnHost(queries_));
+    uint8_t* const refused = given.OnHost(refused_);
+    std::fill_n(refused, count_, uint8_t{0});
+    for (size_t p = 0; p < parts; ++p) {
+      const SearchPart& part = call_.parts[p];
+      given.OnHost(values_)[p] = part.block->values.data();
+      given.OnHost(firsts_)[p] = part.first;
+      if (part.coded == 0) continue;
+      std::copy_n(part.codes + first_ * call_.padded, count_ * call_.padded, given.OnHost(views_[p].codes));
+      std::copy_n(part.terms + first_, count_, given.OnHost(views_[p].terms));
+      // Queries that codes cannot be trusted with are not begun.
+      for (size_t j = 0; j < count_; ++j) refused[j] |= part.terms[first_ + j].safe ? 0 : 1;
+    }
+    given.ToDevice(work_.stream);
+
+    work_.found.Clear();
+    distances_ = work_.found.Add<float>(results);
+    labels_ = work_.found.Add<int32_t>(results);
+    undecided_ = work_.found.Add<uint8_t>(count_);
+    overflow_ = work_.found.Add<uint32_t>(1);
+    work_.found.Allocate(work_.stream);
     work_.rules.AtLeast(count_);
     work_.keys.AtLeast(count_ * room_);
-    lists_ = {work_.items.AtLeast(count_ * room_), work_.counts.AtLeast(count_),
-              work_.thresholds.AtLeast(count_),    work_.undecided.data(),
-              work_.overflow.AtLeast(1),           static_cast<uint32_t>(room_)};
-    work_.stream.ToDevice(work_.queries.data(), call_.queries + first_ * d, count_ * d);
-    // Queries that codes cannot be trusted with are not begun.
-    refused_.assign(count_, 0);
-    for (size_t p = 0; p < call_.part_count; ++p)
-      for (size_t j = 0; j < count_ && call_.parts[p].coded > 0; ++j)
-        refused_[j] |= call_.parts[p].terms[first_ + j].safe ? 0 : 1;
-    work_.stream.ToDevice(work_.undecided.data() + count_, refused_.data(), count_);
-    Launch(StartLists, dim3(Blocks(count_, kThreads)), dim3(kThreads), work_.stream, lists_, count_,
-           work_.undecided.data() + count_);
+    lists_ = {work_.items.AtLeast(count_ * room_), work_.counts.AtLeast(count_),    work_.thresholds.AtLeast(count_),
+              work_.found.OnDevice(undecided_),    work_.found.OnDevice(overflow_), static_cast<uint32_t>(room_)};
   }
 
   // Runs from the next place on, until all rows are met or it is time to look whether the search was cancelled.
-  void Queue() {
+  void QueueRuns() {
     for (size_t work = 0; at_.part < call_.part_count && work < kWorkAtOnce;) {
       const SearchPart& part = call_.parts[at_.part];
       if (at_.row == part.rows) {
@@ -137,13 +154,12 @@ class Batch {
       }
       const bool coded = at_.row < part.coded;
       const size_t end = coded ? part.coded : part.rows;
-      if (coded) TakeQueries(at_.part);
       const size_t growth = std::clamp<size_t>(room_ / (2 * kSpare * k_), 1, kMostGrowth);
       const size_t wanted = at_.seen == 0 ? std::min(std::max(kFirstRows, 4 * call_.k), room_ / 2) : at_.seen * growth;
       const size_t taken = std::min({wanted, at_.shortest, end - at_.row});
       runs_.push_back({at_, taken});
       lists_.run = static_cast<uint32_t>(runs_.size());
-      Scan(part, at_.row, at_.row + taken, coded);
+      Scan(part, views_[at_.part], at_.row, at_.row + taken, coded);
       Launch(ThinOut, dim3(count_), dim3(kListThreads), work_.stream, lists_, k_,
              static_cast<uint32_t>(part.first + at_.row));
       Check(cudaGetLastError());
@@ -160,18 +176,7 @@ class Batch {
     work_.stream.Zero(lists_.overflow, 1);
   }
 
-  // The part's view of the queries.
-  void TakeQueries(size_t p) {
-    if (taken_ == p) return;
-    taken_ = p;
-    const SearchPart& part = call_.parts[p];
-    work_.codes.AtLeast(count_ * call_.padded);
-    work_.terms.AtLeast(count_);
-    work_.stream.ToDevice(work_.codes.data(), part.codes + first_ * call_.padded, count_ * call_.padded);
-    work_.stream.ToDevice(work_.terms.data(), part.terms + first_, count_);
-  }
-
-  void Scan(const SearchPart& part, size_t begin, size_t end, bool coded) {
+  void Scan(const SearchPart& part, const View& view, size_t begin, size_t end, bool coded) {
     const DeviceBlock& block = *part.block;
     const ScanArguments a{block.codes.data(),
                           block.terms.data(),
@@ -182,10 +187,10 @@ class Batch {
                           static_cast<uint32_t>(call_.padded),
                           static_cast<uint32_t>(call_.dimension),
                           call_.metric,
-                          work_.codes.data(),
-                          work_.terms.data(),
+                          work_.given.OnDevice(view.codes),
+                          work_.given.OnDevice(view.terms),
                           work_.rules.data(),
-                          work_.queries.data(),
+                          work_.given.OnDevice(queries_),
                           count_,
                           {call_.selection == nullptr ? nullptr : work_.selection.data(), call_.selection_words},
                           lists_};
@@ -193,47 +198,26 @@ class Batch {
     if (!coded) {
       Launch(ScanPlain, dim3(Blocks(rows, kScanThreads / kExactLanes), std::min(count_, 64u)), dim3(kScanThreads),
              work_.stream, a);
+    } else if (count_ > kFewQueries) {
+      Launch(MakeRules, dim3(Blocks(count_, kThreads)), dim3(kThreads), work_.stream, a, work_.rules.data());
+      Launch(ScanMany, dim3(Blocks(rows, kTileRows) * QueryBlocks(count_)), dim3(kScanThreads), work_.stream, a);
     } else {
-      Launch(MakeRules, dim3(Blocks(count_, kThreads)), dim3(kThreads), work_.stream, lists_, work_.terms.data(),
-             DotFactor(call_.metric), count_, work_.rules.data());
-      if (count_ > kFewQueries) {
-        Launch(ScanMany, dim3(Blocks(rows, kTileRows) * QueryBlocks(count_)), dim3(kScanThreads), work_.stream, a);
-      } else {
-        const size_t blocks =
-            std::min<size_t>(Blocks(rows, kScanThreads / kRowLanes), Multiprocessors() * kBlocksAtWork);
-        const auto scan = count_ == 1 ? ScanFew<1> : count_ == 2 ? ScanFew<2> : count_ <= 4 ? ScanFew<4> : ScanFew<8>;
-        Launch(scan, dim3(static_cast<uint32_t>(blocks)), dim3(kScanThreads), work_.stream, a, 0u);
-      }
+      const size_t blocks = std::min<size_t>(Blocks(rows, kScanThreads / kRowLanes), Multiprocessors() * kBlocksAtWork);
+      const auto scan = count_ == 1 ? ScanFew<1> : count_ == 2 ? ScanFew<2> : count_ <= 4 ? ScanFew<4> : ScanFew<8>;
+      Launch(scan, dim3(static_cast<uint32_t>(blocks)), dim3(kScanThreads), work_.stream, a);
     }
     Check(cudaGetLastError());
   }
 
   void QueueResults() {
-    const size_t results = size_t{count_} * k_;
-    values_.clear();
-    firsts_.clear();
-    for (size_t p = 0; p < call_.part_count; ++p) {
-      values_.push_back(call_.parts[p].block->values.data());
-      firsts_.push_back(call_.parts[p].first);
-    }
-    const RowTable rows{work_.values.AtLeast(values_.size()), work_.firsts.AtLeast(firsts_.size()),
-                        static_cast<uint32_t>(values_.size())};
-    work_.stream.ToDevice(work_.values.data(), values_.data(), values_.size());
-    work_.stream.ToDevice(work_.firsts.data(), firsts_.data(), firsts_.size());
-    work_.distances.AtLeast(results);
-    work_.labels.AtLeast(results);
-    const float nothing = std::numeric_limits<float>::infinity() * (call_.metric == Metric::kL2 ? 1.0f : -1.0f);
-    Launch(FillResults, dim3(Blocks(results, kThreads)), dim3(kThreads), work_.stream, work_.distances.data(),
-           work_.labels.data(), results, nothing);
+    const RowTable rows{work_.given.OnDevice(values_), work_.given.OnDevice(firsts_),
+                        static_cast<uint32_t>(call_.part_count)};
     const uint32_t shares = std::clamp<uint32_t>(static_cast<uint32_t>(2 * Multiprocessors()) / count_, 1, 64);
-    Launch(FindKeys, dim3(count_, shares), dim3(kListThreads), work_.stream, lists_, rows, work_.queries.data(),
-           static_cast<uint32_t>(call_.dimension), call_.metric, work_.keys.data());
+    Launch(FindKeys, dim3(count_, shares), dim3(kListThreads), work_.stream, lists_, rows,
+           work_.given.OnDevice(queries_), static_cast<uint32_t>(call_.dimension), call_.metric, work_.keys.data());
     Launch(RankNearest, dim3(count_), dim3(kListThreads), work_.stream, lists_, work_.keys.data(), k_, call_.metric,
-           work_.distances.data(), work_.labels.data());
+           work_.found.OnDevice(distances_), work_.found.OnDevice(labels_));
     Check(cudaGetLastError());
-    work_.stream.ToHost(work_.found_distances.AtLeast(results), work_.distances.data(), results);
-    work_.stream.ToHost(work_.found_labels.AtLeast(results), work_.labels.data(), results);
-    work_.stream.ToHost(work_.found_undecided.AtLeast(count_), lists_.undecided, count_);
   }
 
   const SearchCall& call_;
@@ -243,25 +227,30 @@ class Batch {
   const size_t room_;
   CandidateLists lists_{};
   Place at_;
-  std::vector<QueuedRun> runs_;                        // since the last look
-  size_t taken_ = std::numeric_limits<size_t>::max();  // part whose view of the queries is there
-  // Copied from while this waits for nothing.
-  std::vector<uint8_t> refused_;
-  std::vector<const float*> values_;
-  std::vector<size_t> firsts_;
+  std::vector<QueuedRun> runs_;  // since the last look
+  std::vector<View> views_;      // a part's each
+  Bundle::Slot<float> queries_;
+  Bundle::Slot<uint8_t> refused_;
+  Bundle::Slot<const float*> values_;
+  Bundle::Slot<size_t> firsts_;
+  Bundle::Slot<float> distances_;
+  Bundle::Slot<int32_t> labels_;
+  Bundle::Slot<uint8_t> undecided_;
+  Bundle::Slot<uint32_t> overflow_;
 };
 
 }  // namespace
 
 void Search(const SearchCall& call) {
-  auto workspace = Reused<Workspace>::Shared().Take();
+  const Lent<Workspace> workspace;
   if (call.selection != nullptr) {
     workspace->selection.AtLeast(call.selection_words);
     workspace->stream.ToDevice(workspace->selection.data(), call.selection, call.selection_words);
   }
   for (size_t first = 0; first < call.nq; first += kQueriesAtOnce)
     Batch(call, first, std::min(kQueriesAtOnce, call.nq - first), *workspace).Run();
-  Reused<Workspace>::Shared().GiveBack(std::move(workspace));
 }
+
+void FreeIdle() { Lent<Workspace>::FreeIdle(); }
 
 }  // namespace flatrank::cuda

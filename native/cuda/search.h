@@ -11,6 +11,9 @@ struct Cancelled {};
 
 void Search(const SearchCall& call);
 
+// Frees what searches keep for later ones.
+void FreeIdle();
+
 }  // namespace flatrank::cuda
 
 #endif  // FLATRANK_CUDA_SEARCH_H_

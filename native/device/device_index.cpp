@@ -45,7 +45,7 @@ struct PartQueries {
 
 PartQueries CodeQueriesOf(const Part& part, const CodeSpace& space, const float* queries, size_t nq, int max_threads,
                           const Cancellation& cancellation) {
-  constexpr size_t kAtOnce = 64;
+  constexpr size_t kAtOnce = 16;
   const BlockCodes& block = *part.block->codes;
   PartQueries coded{std::vector<int8_t>(nq * space.padded), std::vector<QueryTerms>(nq)};
   ThreadPool::Shared().ParallelFor((nq + kAtOnce - 1) / kAtOnce, max_threads, [&](size_t task, int) {
@@ -63,9 +63,33 @@ PartQueries CodeQueriesOf(const Part& part, const CodeSpace& space, const float*
   return coded;
 }
 
+// Answers the queries that are marked.
+void SearchOnCpu(const std::vector<uint8_t>& marked, const Snapshot& snapshot, const CodeSpace& space,
+                 const float* queries, size_t k, const SearchOptions& options, const Cancellation& cancellation,
+                 float* distances, int32_t* labels) {
+  const size_t d = space.dimension;
+  std::vector<size_t> places;
+  std::vector<float> gathered;
+  for (size_t j = 0; j < marked.size(); ++j) {
+    if (marked[j] == 0) continue;
+    places.push_back(j);
+    gathered.insert(gathered.end(), queries + j * d, queries + (j + 1) * d);
+  }
+  if (places.empty()) return;
+  std::vector<float> found(places.size() * k);
+  std::vector<int32_t> found_labels(places.size() * k);
+  flatrank::Search(snapshot, space, gathered.data(), places.size(), k, options, cancellation, found.data(),
+                   found_labels.data());
+  for (size_t i = 0; i < places.size(); ++i) {
+    std::copy_n(found.data() + i * k, k, distances + places[i] * k);
+    std::copy_n(found_labels.data() + i * k, k, labels + places[i] * k);
+  }
+}
+
 }  // namespace
 
 void DeviceIndex::CopyRows(const Part& part, const CodeSpace& space, const Cancellation& cancellation, Copy& copy) {
+  if (copy.rows == part.rows) return;
   Filling filling{[&](size_t from, size_t to, float* values) {
     cancellation.ThrowIfCancelled();
     copy.rows = from;  // those before will have arrived, whatever becomes of these
@@ -81,6 +105,7 @@ void DeviceIndex::CopyRows(const Part& part, const CodeSpace& space, const Cance
 
 void DeviceIndex::CopyCodes(const Part& part, const CodeSpace& space, int max_threads, const Cancellation& cancellation,
                             Copy& copy) {
+  if (copy.coded == part.coded) return;
   const int offset = space.kernels.codes->code_offset;
   Filling filling{[&](size_t from, size_t to, int8_t* codes, RowTerms* terms) {
     cancellation.ThrowIfCancelled();
@@ -172,10 +197,7 @@ void DeviceIndex::Search(const Snapshot& snapshot, const CodeSpace& space, const
   cuda::Status status;
   library_.search(&call, &status);
   Check(status);
-  for (size_t j = 0; j < nq; ++j)
-    if (undecided[j] != 0)
-      flatrank::Search(snapshot, space, queries + j * space.dimension, 1, k, options, cancellation, distances + j * k,
-                       labels + j * k);
+  SearchOnCpu(undecided, snapshot, space, queries, k, options, cancellation, distances, labels);
 }
 
 }  // namespace flatrank

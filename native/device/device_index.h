@@ -18,8 +18,9 @@ namespace flatrank {
 // those; what no snapshot refers to any more is given back at the next search.
 class DeviceIndex {
  public:
-  // From how many rows on a block is to have codes for the GPU: fewer are as quickly compared themselves.
-  static constexpr size_t kLeastCodedRows = 1024;
+  // How an index for the GPU is to be cut. Fewer rows than that are as quickly compared themselves; and each block is
+  // scanned for itself, while the GPU reads one of the CPU's size in the time that it takes to start a scan.
+  static constexpr BlockSizes kBlockSizes{1024, size_t{2} << 30};
 
   // `room` as in cuda::SearchCall: tests make it small.
   explicit DeviceIndex(const cuda::Library& library, size_t room = 0) : library_(library), room_(room) {}

@@ -13,7 +13,6 @@ namespace flatrank {
 namespace {
 
 constexpr size_t kFirstBlockBytes = size_t{64} << 10;
-constexpr size_t kLargestBlockBytes = size_t{64} << 20;
 
 size_t CheckDimension(size_t dimension) {
   if (dimension == 0 || dimension > FlatIndex::kMaxDimension)
@@ -25,17 +24,13 @@ size_t CheckDimension(size_t dimension) {
 
 size_t WholePanels(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
-// The most rows of a block.
-size_t LargestBlock(size_t dimension) {
-  return WholePanels(std::max<size_t>(kLargestBlockBytes / (dimension * sizeof(float)), kPanelRows));
-}
-
 }  // namespace
 
-FlatIndex::FlatIndex(size_t dimension, Metric metric, bool coded, size_t least_coded_rows)
+FlatIndex::FlatIndex(size_t dimension, Metric metric, bool coded, const BlockSizes& sizes)
     : space_(CheckDimension(dimension), metric,
-             least_coded_rows == 0 ? CodeSpace::UsualLeastRows(dimension) : least_coded_rows),
-      coded_(coded) {}
+             sizes.least_coded_rows == 0 ? CodeSpace::UsualLeastRows(dimension) : sizes.least_coded_rows),
+      coded_(coded),
+      largest_block_(WholePanels(std::max<size_t>(sizes.most_bytes / (dimension * sizeof(float)), kPanelRows))) {}
 
 size_t FlatIndex::ntotal() const {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -52,7 +47,7 @@ size_t FlatIndex::memory_bytes() const {
 // Blocks grow with the index up to a size at which their number no longer matters, so that a small index stays small.
 size_t FlatIndex::NextCapacity(size_t rows_wanted) const {
   const size_t least = kFirstBlockBytes / (dimension() * sizeof(float));
-  return WholePanels(std::min(std::max({least, rows_wanted, RowsInAll() / 2}), LargestBlock(dimension())));
+  return WholePanels(std::min(std::max({least, rows_wanted, RowsInAll() / 2}), largest_block_));
 }
 
 void FlatIndex::CheckCapacity(size_t n) const {
@@ -137,7 +132,7 @@ void FlatIndex::Rollback() {
 size_t FlatIndex::Remove(const Selection& selection, int max_threads, const Cancellation& cancellation) {
   const size_t before = committed_, removed = selection.Count(0, before);
   if (removed == 0) return 0;
-  std::vector<Entry> entries = Without(entries_, selection, dimension(), LargestBlock(dimension()), cancellation);
+  std::vector<Entry> entries = Without(entries_, selection, dimension(), largest_block_, cancellation);
   Complete(entries, space_, coded_, max_threads, cancellation);
   Publish(std::move(entries));
   return removed;

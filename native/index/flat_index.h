@@ -16,6 +16,12 @@
 
 namespace flatrank {
 
+// How an index cuts its rows into blocks.
+struct BlockSizes {
+  size_t least_coded_rows = 0;           // a block of fewer has no codes; 0: as many as pay for them
+  size_t most_bytes = size_t{64} << 20;  // of a block's values
+};
+
 // An exact index over rows of fp32 values, as faiss IndexFlatL2 and IndexFlatIP.
 //
 // One writer at a time stages rows and commits or rolls them back, maps a file, removes rows or resets; any number of
@@ -27,9 +33,9 @@ class FlatIndex {
   static constexpr size_t kMaxRows = (size_t{1} << 31) - 1;
   static constexpr size_t kMaxDimension = size_t{1} << 16;
 
-  // `coded`: int8 codes are kept beside the rows, in blocks of least_coded_rows or more (0: where they pay). Throws
-  // Error(kInvalidArgument) for a dimension of 0 or above kMaxDimension.
-  FlatIndex(size_t dimension, Metric metric, bool coded, size_t least_coded_rows = 0);
+  // `coded`: int8 codes are kept beside the rows. Throws Error(kInvalidArgument) for a dimension of 0 or above
+  // kMaxDimension.
+  FlatIndex(size_t dimension, Metric metric, bool coded, const BlockSizes& sizes = {});
 
   size_t dimension() const { return space_.dimension; }
   Metric metric() const { return space_.metric; }
@@ -72,6 +78,7 @@ class FlatIndex {
 
   const CodeSpace space_;
   const bool coded_;
+  const size_t largest_block_;  // rows
 
   mutable std::mutex mutex_;  // guards what follows; held only briefly. Only the writer changes it.
   std::vector<Entry> entries_;

@@ -1,12 +1,15 @@
 // Search on the GPU, or on the emulation of one (FLATRANK_TEST_GPU says which): the same answers as the CPU's, to the
 // bit.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "check.h"
 #include "cuda/library.h"
 #include "device/device_index.h"
+#include "device/device_library.h"
 #include "reference.h"
 
 #ifndef FLATRANK_TEST_GPU
@@ -152,6 +155,60 @@ TEST(device_search_sees_rows_that_are_copied_in_several_pieces) {
   }
 }
 
+TEST(device_searches_of_several_threads_and_indexes_run_beside_each_other_while_rows_are_added) {
+  const size_t d = 48, n = 4000, k = 7;
+  const Vectors x = Gaussian(n, d, 15), q = Gaussian(12, d, 16);
+  DevicePair first(d, Metric::kL2), second(d, Metric::kInnerProduct);
+  for (DevicePair* pair : {&first, &second}) {
+    pair->index.Stage(x.data(), n / 2);
+    pair->index.Commit(2, kNever);
+  }
+  const Vectors half = Rows(x, d, 0, n / 2);
+  const std::vector<Found> expected[] = {
+      {BruteForce(half, q, d, k, Metric::kL2), BruteForce(x, q, d, k, Metric::kL2)},
+      {BruteForce(half, q, d, k, Metric::kInnerProduct), BruteForce(x, q, d, k, Metric::kInnerProduct)}};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 4; ++i) {
+        const Found found = (t % 2 == 0 ? first : second).Search(q, k);
+        if (!(found == expected[t % 2][0]) && !(found == expected[t % 2][1])) ++wrong;
+      }
+    });
+  for (DevicePair* pair : {&first, &second}) {
+    pair->index.Stage(x.data() + n / 2 * d, n / 2);
+    pair->index.Commit(2, kNever);
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  CHECK(first.Search(q, k) == expected[0][1]);
+}
+
+TEST(device_memory_does_not_grow_with_searches) {
+#ifdef FLATRANK_TEST_GPU
+  const size_t searches = 10000;
+#else
+  const size_t searches = 20;
+#endif
+  const size_t d = 32, n = 2000;
+  const Vectors x = Gaussian(n, d, 17), q = Gaussian(20, d, 18);
+  DevicePair pair(d, Metric::kL2);
+  pair.index.Stage(x.data(), n);
+  pair.index.Commit(2, kNever);
+  const auto free_bytes = [] {
+    cuda::DeviceInfo info;
+    cuda::Status status;
+    flatrank_cuda_library()->find_device(&info, &status);
+    Check(status);
+    return info.free_bytes;
+  };
+  pair.Search(q, 30);
+  const uint64_t before = free_bytes();
+  for (size_t i = 0; i < searches; ++i) pair.Search(Rows(q, d, 0, 1 + i % 20), 1 + i % 30);
+  CHECK(free_bytes() == before);
+}
+
 #ifndef FLATRANK_TEST_GPU
 
 TEST(device_search_does_not_depend_on_the_order_of_threads) {
@@ -172,32 +229,40 @@ TEST(device_search_does_not_depend_on_the_order_of_threads) {
 TEST(device_memory_that_is_full_is_an_error_and_none_is_lost) {
   const size_t d = 32, n = 3000;
   const Vectors x = Gaussian(n, d, 11), q = Gaussian(2, d, 12);
-  const size_t before = emulation::allocated, limit = emulation::memory_limit;
-  {
-    DevicePair pair(d, Metric::kL2);
-    pair.index.Stage(x.data(), n);
-    pair.index.Commit(2, kNever);
-    emulation::memory_limit = before + n * d * sizeof(float);
-    bool refused = false;
-    try {
-      pair.Search(q, 5);
-    } catch (const std::bad_alloc&) {
-      refused = true;
-    }
-    emulation::memory_limit = limit;
-    CHECK(refused);
-    CHECK(emulation::allocated == before);
-    CHECK(pair.Search(q, 5) == BruteForce(x, q, d, 5, Metric::kL2));
-    Cancellation cancelled;
-    cancelled.Cancel();
-    CHECK_THROWS(std::string("ERR_CANCELLED"), pair.Search(q, 5, nullptr, cancelled));
-    Vectors bad = q;
-    bad[3] = NAN;
-    CHECK_THROWS(std::string("ERR_NON_FINITE"), pair.Search(bad, 5));
-    const size_t used = emulation::allocated;
-    for (int i = 0; i < 3; ++i) pair.Search(q, 5);
-    CHECK(emulation::allocated == used);
+  const Found expected = BruteForce(x, q, d, 5, Metric::kL2);
+  const size_t limit = emulation::memory_limit;
+  DevicePair pair(d, Metric::kL2), other(d, Metric::kL2);
+  for (DevicePair* filled : {&pair, &other}) {
+    filled->index.Stage(x.data(), n);
+    filled->index.Commit(2, kNever);
   }
+  emulation::memory_limit = n * d * sizeof(float);
+  bool refused = false;
+  try {
+    pair.Search(q, 5);
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  emulation::memory_limit = limit;
+  CHECK(refused);
+  CHECK(emulation::allocated == 0);
+  CHECK(pair.Search(q, 5) == expected);
+
+  Cancellation cancelled;
+  cancelled.Cancel();
+  CHECK_THROWS(std::string("ERR_CANCELLED"), pair.Search(q, 5, nullptr, cancelled));
+  Vectors bad = q;
+  bad[3] = NAN;
+  CHECK_THROWS(std::string("ERR_NON_FINITE"), pair.Search(bad, 5));
+  const size_t used = emulation::allocated;
+  for (int i = 0; i < 3; ++i) pair.Search(q, 5);
+  CHECK(emulation::allocated == used);
+
+  // What is kept for later searches makes room.
+  pair.Search(Gaussian(64, d, 19), 1000);
+  emulation::memory_limit = emulation::allocated.load();
+  CHECK(other.Search(q, 5) == expected);
+  emulation::memory_limit = limit;
 }
 
 #endif

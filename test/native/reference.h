@@ -26,7 +26,7 @@ struct Found {
 
 // An index that codes as few rows as there may be, whatever their dimension.
 struct TestIndex : FlatIndex {
-  TestIndex(size_t d, Metric metric, bool coded) : FlatIndex(d, metric, coded, kPanelRows) {}
+  TestIndex(size_t d, Metric metric, bool coded) : FlatIndex(d, metric, coded, BlockSizes{kPanelRows}) {}
 };
 
 // In pieces of different sizes, so that they lie in several blocks.
