@@ -6,7 +6,7 @@ import { documentCounter } from '../retriever/document-counter.js';
 import { Retriever, type SplitTextOptions } from '../retriever/index.js';
 import { isStore, readManifest } from '../retriever/store/manifest.js';
 import { loadModel } from '../retriever/store/model.js';
-import { indexFiles } from './index-files.js';
+import { indexFiles, type Indexed } from './index-files.js';
 import { KnownVectors } from './known-vectors.js';
 import {
   exitCodesHelp,
@@ -65,35 +65,44 @@ async function index(files: readonly string[], options: IndexCommandOptions, sig
       ? loadModel(out, stored, { onProgress, signal })
       : SentenceTransformer.load(options.model, { onProgress, signal }),
   );
-  if (!stored) {
+  const vectors = new KnownVectors(encoder);
+  const opened = (): Promise<Retriever> => Retriever.open(out, { encoder: vectors.encoder() });
+  const made = async (): Promise<Retriever> => {
     await using empty = await Retriever.create({ encoder });
     await empty.save(out, { signal });
+    return await opened();
+  };
+  const existing = stored && (await opened());
+  let opening = existing && Promise.resolve(existing);
+  const open = (): Promise<Retriever> => (opening ??= made());
+  let indexed: Indexed;
+  let size: number;
+  try {
+    const reading = { textField: options.text, idField: options.id, splitFor: documentCounter(encoder, signal) };
+    indexed = await report.stage('index', () =>
+      report.count('encode', (update) =>
+        indexFiles({ existing, open }, files, {
+          read: (file) => readDocuments(file, reading),
+          vectors,
+          signal,
+          onProgress: ({ done }) => {
+            update(done);
+          },
+          ...(split ? { split } : {}),
+        }),
+      ),
+    );
+    ({ size } = await open());
+  } finally {
+    await (await opening?.catch(() => undefined))?.dispose();
   }
-  const vectors = new KnownVectors(encoder);
-  await using retriever = await Retriever.open(out, { encoder: vectors.encoder() });
-  const reading = { textField: options.text, idField: options.id, splitFor: documentCounter(encoder, signal) };
-  const indexed = await report.stage('index', () =>
-    report.count('encode', (update) =>
-      indexFiles(retriever, files, {
-        read: (file) => readDocuments(file, reading),
-        vectors,
-        signal,
-        onProgress: ({ done }) => {
-          update(done);
-        },
-        ...(split ? { split } : {}),
-      }),
-    ),
-  );
   report.truncated(indexed.truncated, indexed.encoded, encoder.maxSeqLength);
   report.times();
   const { documents, encoded, moved, unchanged, removed } = indexed;
   if (options.json)
-    process.stdout.write(
-      `${JSON.stringify({ store: out, size: retriever.size, ...indexed, timesMs: report.timesMs }, null, 2)}\n`,
-    );
+    process.stdout.write(`${JSON.stringify({ store: out, size, ...indexed, timesMs: report.timesMs }, null, 2)}\n`);
   else
     process.stdout.write(
-      `${documents} documents: ${encoded} encoded, ${moved} moved, ${unchanged} unchanged, ${removed} removed; ${retriever.size} in ${out}\n`,
+      `${documents} documents: ${encoded} encoded, ${moved} moved, ${unchanged} unchanged, ${removed} removed; ${size} in ${out}\n`,
     );
 }

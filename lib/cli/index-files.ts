@@ -1,5 +1,6 @@
 /** Keeping a store in step with files: what changed is encoded, what vanished is removed. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { FlatrankError, describe } from '../errors.js';
 import { collectionOf } from '../retriever/collection.js';
 import type { Retriever, RetrieverAddOptions } from '../retriever/index.js';
@@ -33,20 +34,32 @@ interface Options extends Pick<RetrieverAddOptions, 'split' | 'onProgress' | 'si
   vectors: KnownVectors;
 }
 
+/** A store that may still have to be made. */
+export interface Store {
+  /** Where it was there before. */
+  readonly existing: Retriever | undefined;
+  /** The store, which is made where it is not there: once there is something to put in. */
+  readonly open: () => Promise<Retriever>;
+}
+
 /**
  * Makes the documents that the store has of these files the ones that the files have. Documents of other files stay.
- * @throws FlatrankError `ERR_DUPLICATE_ID` where two files, or two lines, give one id
+ * @throws FlatrankError `ERR_DUPLICATE_ID` where two files, or two lines, give one id, or a file gives one that a document of
+ *   another file has
  */
-export async function indexFiles(retriever: Retriever, files: readonly string[], options: Options): Promise<Indexed> {
+export async function indexFiles(store: Store, files: readonly string[], options: Options): Promise<Indexed> {
+  const { existing } = store;
+  if (!existing)
+    return bringUpToDate(store, files, { documents: new Map(), texts: new Set(), others: new Map() }, options);
   // Vectors are taken from what the store is now, whatever becomes of it meanwhile.
-  return holding(retriever[collectionOf].snapshot, async (snapshot) => {
+  return holding(existing[collectionOf].snapshot, async (snapshot) => {
     const known = await knownDocuments(snapshot, new Set(files), options.vectors);
-    return bringUpToDate(retriever, files, known, options);
+    return bringUpToDate(store, files, known, options);
   });
 }
 
 async function bringUpToDate(
-  retriever: Retriever,
+  store: Store,
   files: readonly string[],
   known: Known,
   { read, split, onProgress, signal }: Options,
@@ -56,7 +69,9 @@ async function bringUpToDate(
   let changed: FileDocument[] = [];
   let put = 0;
   const putChanged = async (): Promise<void> => {
-    const { truncated } = await retriever.add(changed, {
+    const { truncated } = await (
+      await store.open()
+    ).add(changed, {
       onDuplicate: 'replace',
       onProgress: ({ done }) => onProgress?.({ done: put + done, total: undefined }),
       ...(split ? { split } : {}),
@@ -75,6 +90,13 @@ async function bringUpToDate(
           `Expected every document to have its own id but ${describe(document.id)} comes again in ${file}`,
         );
       seen.add(document.id);
+      // One whose file is gone has moved here.
+      const other = known.others.get(document.id);
+      if (other !== undefined && existsSync(other))
+        throw new FlatrankError(
+          'ERR_DUPLICATE_ID',
+          `Expected every document to have its own id but ${describe(document.id)} of ${file} is that of a document of ${other}`,
+        );
       result.documents++;
       const text = hashOf([document.text, split]);
       const content = `${text}.${hashOf(document.metadata)}`;
@@ -89,6 +111,7 @@ async function bringUpToDate(
     }
   if (changed.length > 0) await putChanged();
   const vanished = [...known.documents.keys()].filter((id) => !seen.has(id));
+  const retriever = await store.open();
   if (vanished.length > 0) result.removed = (await retriever.remove(vanished, signal ? { signal } : {})).removed;
   return result;
 }
@@ -99,6 +122,8 @@ interface Known {
   readonly documents: Map<string, string>;
   /** Hashes of all texts that came from files. */
   readonly texts: Set<string>;
+  /** Of other files: file by id. */
+  readonly others: Map<string, string>;
 }
 
 async function knownDocuments(
@@ -108,14 +133,16 @@ async function knownDocuments(
 ): Promise<Known> {
   const documents = new Map<string, string>();
   const texts = new Set<string>();
+  const others = new Map<string, string>();
   for await (const { segment, rows, numbers } of liveRows(snapshot))
     for (const [i, { id, text, [origin]: from }] of rows.entries()) {
       vectors.learn(text, { segment, row: numbers[i]! });
       if (!from) continue;
       texts.add(from.content.split('.')[0]!);
       if (files.has(from.file)) documents.set(id, `${from.file}\n${from.content}`);
+      else others.set(id, from.file);
     }
-  return { documents, texts };
+  return { documents, texts, others };
 }
 
 /** 128 bits of a hash of something that is written as JSON. */

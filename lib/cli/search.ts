@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
+import { compileFilter } from '../retriever/filter.js';
 import { type Filter, type Hit, Retriever } from '../retriever/index.js';
 import { isStore } from '../retriever/store/manifest.js';
 import { renderHits } from './hits.js';
@@ -67,6 +68,7 @@ export function searchCommand(signal: AbortSignal): Command {
     // Two words that name neither a store nor a file: which of them was meant cannot be told.
     if (!store && checked.model === undefined && rest.length === 1 && !existsSync(rest[0]!))
       command.error(`error: ${first} is no store, and there is no file ${rest[0]!} to search`);
+    if (checked.where !== undefined) compileFilter(checked.where); // refused before anything is encoded
     const report = new Report(checked.verbose ?? false);
     const context = { options: checked, report, signal };
     await (store ? searchStore(first, rest[0]!, context) : searchFiles(rest, first, context));

@@ -29,6 +29,8 @@ export interface TrainDataOptions extends TaskSource {
   testSize?: number;
   seed: number;
   maxLabel?: number;
+  /** Whether labels are classes, which nothing divides; else they are where a cross-encoder gets pairs by `--task`. */
+  classes?: boolean;
 }
 
 export interface TrainData {
@@ -77,7 +79,7 @@ async function loadExamples(
     if (recipe === 'cross') return labelledPairs(addIrrelevantContexts(task.rows, { seed: o.seed }));
   } else if (task.kind !== 'beir' && recipe !== 'mnr') {
     const highest = task.pairs.reduce((most, { label }) => Math.max(most, label), 0);
-    const classes = recipe === 'cross' && o.maxLabel === undefined && o.task === 'pairs';
+    const classes = o.classes === true || (recipe === 'cross' && o.maxLabel === undefined && o.task === 'pairs');
     const by = classes ? 1 : (o.maxLabel ?? (highest > 1 ? stsLabel : 1));
     return task.pairs.map(({ texts, label }) => ({ texts, label: label / by }));
   }

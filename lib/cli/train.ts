@@ -32,7 +32,7 @@ import {
   verboseOption,
 } from './options.js';
 import { Report } from './report.js';
-import { evaluatorOf, loadTrainData, type Recipe, type TrainDataOptions } from './train-data.js';
+import { evaluatorOf, loadTrainData, type Recipe, type TrainData, type TrainDataOptions } from './train-data.js';
 
 interface TrainCommandOptions extends TrainDataOptions {
   model?: string;
@@ -158,7 +158,10 @@ function recipeCommand(recipe: Recipe, signal: AbortSignal): Command {
 
 async function run(recipe: Recipe, input: string, o: TrainCommandOptions, signal: AbortSignal): Promise<void> {
   const report = new Report(o.verbose ?? false);
-  const { train, dev } = await report.stage('read', () => loadTrainData(recipe, input, o, signal));
+  const read = (classes: boolean): Promise<TrainData> =>
+    report.stage('read', () => loadTrainData(recipe, input, { ...o, classes }, signal));
+  const manyLabels = (o.numLabels ?? 1) > 1;
+  const { train, dev } = await read(manyLabels);
   await mkdir(o.out, { recursive: true }).catch((cause: unknown) => {
     throw new FlatrankError(
       'ERR_NOT_FOUND',
@@ -179,7 +182,6 @@ async function run(recipe: Recipe, input: string, o: TrainCommandOptions, signal
     checkpointSaveTotalLimit: o.checkpointSaveTotalLimit,
     ...{ resume: o.resume ?? false, logPath, outputPath: o.out, signal },
   };
-  const evaluator = evaluatorOf(recipe, dev) as never;
   const watched = (job: (onProgress: FitOptions['onProgress']) => Promise<FitReport>): Promise<FitReport> =>
     report.stage('train', () =>
       report.progress('train', steps, (update) =>
@@ -193,13 +195,17 @@ async function run(recipe: Recipe, input: string, o: TrainCommandOptions, signal
     if (recipe === 'cross') {
       await using model = await report.load((onProgress) => openCrossEncoder(o, { onProgress, signal }));
       const loss = model.numLabels === 1 ? new BinaryCrossEntropyLoss({ posWeight: o.posWeight }) : undefined;
-      const objectives = [{ examples: train, loss }];
+      // Only the model tells whether labels are classes, where it comes with its head.
+      const data = model.numLabels > 1 && !manyLabels ? await read(true) : { train, dev };
+      const objectives = [{ examples: data.train, loss }];
+      const evaluator = evaluatorOf(recipe, data.dev) as never;
       return await watched((onProgress) => fit(model, { ...common, objectives, evaluator, onProgress }));
     }
     await using model = await report.load((onProgress) =>
       SentenceTransformer.load(o.model, { onProgress, signal, maxSeqLength: o.maxLength }),
     );
     const objectives = [{ examples: train, loss: lossOf(o) }];
+    const evaluator = evaluatorOf(recipe, dev) as never;
     return await watched((onProgress) => fit(model, { ...common, objectives, evaluator, onProgress }));
   };
   const result = await run();
@@ -234,7 +240,9 @@ function lossOf(o: TrainCommandOptions): SentenceLoss {
 async function finish(result: FitReport, logPath: string, o: TrainCommandOptions): Promise<void> {
   const { losses, ...figures } = result;
   const last = losses.slice(-100);
-  const summary = { ...figures, loss: last.reduce((sum, loss) => sum + loss, 0) / last.length };
+  // A run that goes on from its end does no step.
+  const loss = last.length > 0 ? last.reduce((sum, value) => sum + value, 0) / last.length : undefined;
+  const summary = { ...figures, loss };
   await writeFile(join(o.out, 'training_report.json'), `${JSON.stringify(summary, undefined, 2)}\n`);
   await writeCurve(await readLog(logPath), 'score', join(o.out, 'training_curve'));
   if (o.json) {
@@ -243,7 +251,7 @@ async function finish(result: FitReport, logPath: string, o: TrainCommandOptions
   }
   const speed = Math.round(result.tokens / Math.max(result.seconds, 1e-9));
   const lines = [
-    `${result.steps} steps in ${result.seconds.toFixed(1)} s, ${speed} tokens/s, loss ${summary.loss.toFixed(4)}`,
+    `${result.steps} steps in ${result.seconds.toFixed(1)} s, ${speed} tokens/s, loss ${loss?.toFixed(4) ?? '–'}`,
   ];
   for (const { epoch, step, score } of result.evaluations)
     lines.push(`epoch ${epoch + 1}, step ${step}: ${score.toFixed(4)}${step === result.bestStep ? ' (best)' : ''}`);

@@ -50,8 +50,8 @@ function toParts(text: string, length: number): string[] {
   const parts: string[] = [];
   for (let start = 0; start < text.length;) {
     let end = Math.min(text.length, start + length);
-    const code = text.charCodeAt(end - 1);
-    if (code >= 0xd800 && code < 0xdc00 && end < text.length) end++; // not between the halves of a surrogate pair
+    // Not between the halves of a surrogate pair; and never the whole text, or breaking would not end.
+    if (end < text.length && text.codePointAt(end - 1)! > 0xffff) end += end - 1 > start ? -1 : 1;
     parts.push(text.slice(start, end));
     start = end;
   }

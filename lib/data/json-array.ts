@@ -26,6 +26,15 @@ export async function* readJsonArray(
   scanner.end();
 }
 
+/** Whether the JSON in a file is an array. */
+export async function isJsonArray(path: string): Promise<boolean> {
+  for await (const { text } of readSegments(path)) {
+    const begin = text.trimStart();
+    if (begin !== '') return begin.startsWith('[');
+  }
+  return false;
+}
+
 interface Element {
   text: string;
   line: number;

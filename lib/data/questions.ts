@@ -1,5 +1,5 @@
 import { describe } from '../errors.js';
-import { readJsonArray } from './json-array.js';
+import { isJsonArray, readJsonArray } from './json-array.js';
 import { isObject, numberField, stringField, type FileRecord } from './record.js';
 import { endingOf, readRecords } from './records.js';
 import { badFile } from './segments.js';
@@ -51,8 +51,8 @@ async function loadQuestions(
 ): Promise<QuestionRow[]> {
   const rows: QuestionRow[] = [];
   for (const file of await datasetFiles(source, part, options)) {
-    // In JSON an article holds its paragraphs, and they their questions; in all else a record is one question.
-    const nested = endingOf(file) === '.json';
+    // SQuAD's JSON is an object whose articles hold paragraphs, and they their questions; in all else a record is one question.
+    const nested = endingOf(file) === '.json' && !(await isJsonArray(file));
     for await (const { line, fields } of nested ? readJsonArray(file, { at: 'data' }) : readRecords(file)) {
       options.signal?.throwIfAborted();
       const where = `${file}:${line}`;

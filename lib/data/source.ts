@@ -28,7 +28,9 @@ export async function locate(source: string, include: FileChoice, options: Datas
   checkString('source', source);
   if (await exists(source)) return source;
   const { revision, signal } = options;
-  if (isHubId(source)) return downloadSnapshot(source, { repoType: 'dataset', include, revision, signal });
+  // 'owner/name.jsonl' might be a dataset, but is a file that somebody mistyped.
+  if (isHubId(source) && !Object.hasOwn(recordFormats, endingOf(source)))
+    return downloadSnapshot(source, { repoType: 'dataset', include, revision, signal });
   throw new FlatrankError('ERR_NOT_FOUND', `Expected ${source} to be a file, a directory or a Hub dataset's id`);
 }
 

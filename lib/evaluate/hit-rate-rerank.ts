@@ -40,8 +40,9 @@ export async function evaluateHitRateWithRerank(options: HitRateWithRerankOption
   const { rows, crossEncoder, metric = 'l2', signal, onProgress } = options;
   checkCrossEncoder(crossEncoder);
   const blend = checkBlend(options);
-  const crossK = checkInteger('crossK', options.crossK ?? 10);
-  const biK = checkInteger('biK', options.biK ?? 30, crossK);
+  const least = options.crossK === undefined ? 1 : checkInteger('crossK', options.crossK);
+  const biK = checkInteger('biK', options.biK ?? 30, least);
+  const crossK = options.crossK ?? Math.min(10, biK);
 
   const { report: retrieval, contexts, distances } = await retrieve({ ...options, k: biK });
   const progress = new Progress(rows.length, { onProgress, signal });

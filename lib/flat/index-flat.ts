@@ -6,7 +6,7 @@ import { native, runNative, type NativeFlatIndex, type NativeMetric } from '../n
 import { Calls, Turns } from '../runtime/calls.js';
 import { threadBudget } from '../runtime/threads.js';
 import { CHUNK_BYTES, IndexFile, writeIndexFile } from './index-file.js';
-import { checkSelector, type IDSelector } from './selectors.js';
+import { checkSelector, labelsBelow, type IDSelector } from './selectors.js';
 import type { IndexFlatOptions, RangeSearchResult, ReadOptions, SearchOptions, SearchResult } from './types.js';
 
 /**
@@ -140,7 +140,8 @@ export abstract class IndexFlat {
 
   #selection(selector: IDSelector | undefined): Uint8Array | undefined {
     if (selector === undefined) return undefined;
-    return checkSelector('selector', selector).bitmap(this.#index.ntotal).bytes;
+    // Rows that are added before the search begins are none of the selector's: it sees all of an addition, or nothing.
+    return labelsBelow(this.#index.ntotal, checkSelector('selector', selector));
   }
 
   /**
@@ -165,8 +166,8 @@ export abstract class IndexFlat {
       const signal = checkSignal(options.signal);
       checkSelector('selector', selector);
       return this.#writers.take(signal, () => {
-        const { bytes } = selector.bitmap(this.#index.ntotal);
-        return runNative(signal, (cancellation) => this.#index.remove(bytes, cancellation));
+        const labels = labelsBelow(this.#index.ntotal, selector);
+        return runNative(signal, (cancellation) => this.#index.remove(labels, cancellation));
       });
     });
   }

@@ -2,9 +2,8 @@ import { FlatrankError, checkInteger, describe, invalidArgument } from '../error
 
 /**
  * A set of labels, as faiss IDSelector: which rows a search may return, or which rows to remove. Selectors are applied
- * before a search, which skips what they leave out; they say nothing about labels the index does not have. What they are
- * made of is read when they are used, and must not change before the call they are handed to has returned. A class of
- * one's own need only say what {@link isMember} is; the ones below make their bitmaps faster.
+ * before a search, which skips what they leave out; they say nothing about labels the index does not have. What those below
+ * are made of is copied, and their bitmaps are made faster; a class of one's own need only say what {@link isMember} is.
  */
 export abstract class IDSelector {
   /** Whether `id` is in the set. */
@@ -91,7 +90,7 @@ export class IDSelectorArray extends IDSelector {
           'ERR_INVALID_ARGUMENT',
           `Expected \`ids\` to hold integers of at least 0 but received ${describe(ids[i])} at ${i}`,
         );
-    this.#ids = ids;
+    this.#ids = ids.slice();
   }
 
   isMember(id: number): boolean {
@@ -124,11 +123,10 @@ export class IDSelectorBatch extends IDSelectorArray {
 export class IDSelectorBitmap extends IDSelector {
   readonly #bytes: Uint8Array;
 
-  /** @param bitmap kept, not copied */
   constructor(bitmap: Uint8Array) {
     super();
     if (!(bitmap instanceof Uint8Array)) throw invalidArgument('bitmap', 'a Uint8Array', bitmap);
-    this.#bytes = bitmap;
+    this.#bytes = bitmap.slice();
   }
 
   isMember(id: number): boolean {
@@ -221,6 +219,13 @@ export class IDSelectorXOr extends Combination {
   protected combine(a: number, b: number): number {
     return a ^ b;
   }
+}
+
+/** The labels below `n` that are in a selector, and no others. */
+export function labelsBelow(n: number, selector: IDSelector): Uint8Array {
+  const { bytes, words } = selector.bitmap(n);
+  if (n % 32 !== 0) words[words.length - 1]! &= 2 ** (n % 32) - 1;
+  return bytes;
 }
 
 /** Checks that `value` is a selector and returns it. */

@@ -58,13 +58,14 @@ const deepest = 64;
  */
 export function compileFilter(filter: unknown, name = 'filter', depth = 0): FilterPlan {
   if (depth > deepest) throw invalidArgument(name, `at most ${deepest} filters deep`, filter);
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
-    throw invalidArgument(name, 'an object of conditions on metadata', filter);
-  const parts = Object.entries(filter)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => compileEntry(key, value, `${name}.${key}`, depth));
+  if (!isPlain(filter)) throw invalidArgument(name, 'an object of conditions on metadata', filter);
+  // A field without a value is refused with all others: to leave the condition out would let every document through.
+  const parts = Object.entries(filter).map(([key, value]) => compileEntry(key, value, `${name}.${key}`, depth));
   return parts.length === 1 ? parts[0]! : joined('and', parts);
 }
+
+/** Whether something is an object with fields of its own, and no Map or Date, which has none. */
+const isPlain = (value: unknown): value is object => Object.prototype.toString.call(value) === '[object Object]';
 
 function compileEntry(key: string, value: unknown, name: string, depth: number): FilterPlan {
   if (key === 'not') {
@@ -85,7 +86,7 @@ function joined(kind: 'and' | 'or', parts: readonly FilterPlan[]): FilterPlan {
 
 function compileField(field: string, value: unknown, name: string): FilterPlan {
   const condition = isScalar(value) ? { eq: value } : value;
-  if (typeof condition !== 'object' || condition === null || Array.isArray(condition))
+  if (!isPlain(condition))
     throw invalidArgument(name, 'a string, number, boolean, null or an object of conditions', value);
   const given = Object.entries(condition).filter(([, operand]) => operand !== undefined);
   if (given.length === 0) throw invalidArgument(name, 'at least one condition', value);

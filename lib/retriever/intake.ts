@@ -133,6 +133,8 @@ class Naming<M> {
   readonly #addition: Addition<M>;
   readonly #reserved: ReadonlySet<string>;
   readonly #replace: boolean;
+  /** Ids that were made. */
+  readonly #made = new Set<string>();
   #window = new Set<string>();
   #number: number;
 
@@ -145,6 +147,11 @@ class Naming<M> {
 
   /** @throws FlatrankError `ERR_DUPLICATE_ID` */
   check(id: string): void {
+    if (this.#made.has(id))
+      throw new FlatrankError(
+        'ERR_DUPLICATE_ID',
+        `Expected every document of a stream to have an id, or none, but ${describe(id)} was made for an earlier one without`,
+      );
     if (!this.#replace && (this.#window.has(id) || this.#addition.has(id))) throw duplicateId(id);
     this.#window.add(id);
   }
@@ -165,7 +172,9 @@ class Naming<M> {
   #make(): string {
     for (;;) {
       const id = String(this.#number++);
-      if (!this.#window.has(id) && !this.#reserved.has(id) && !this.#addition.has(id)) return id;
+      if (this.#window.has(id) || this.#reserved.has(id) || this.#addition.has(id)) continue;
+      this.#made.add(id);
+      return id;
     }
   }
 }
@@ -174,8 +183,8 @@ class Naming<M> {
 function givenIds<M>(inputs: Iterable<DocumentInput<M>> | AsyncIterable<DocumentInput<M>>): ReadonlySet<string> {
   const ids = new Set<string>();
   if (Array.isArray(inputs))
-    for (const input of inputs as (DocumentInput<M> | undefined)[])
-      if (typeof input === 'object' && typeof input.id === 'string') ids.add(input.id);
+    for (const input of inputs as ({ readonly id?: unknown } | null | undefined)[])
+      if (typeof input?.id === 'string') ids.add(input.id);
   return ids;
 }
 

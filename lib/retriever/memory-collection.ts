@@ -168,7 +168,8 @@ export class MemoryCollection<M> implements Collection<M> {
     for (let i = 0; i < rows.length;) {
       const { id } = rows[i]!;
       const begin = i;
-      while (i < rows.length && rows[i]!.id === id && (i === begin || rows[i]!.passage?.index !== 0)) i++;
+      // Two documents of one id may follow each other, the later of which replaces the earlier.
+      while (i < rows.length && rows[i]!.id === id && (i === begin || (rows[i]!.passage?.index ?? 0) > 0)) i++;
       removed = this.#forget(id, removed);
       this.#runs.set(id, [first + begin, first + i]);
     }

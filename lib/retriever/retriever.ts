@@ -206,7 +206,7 @@ export class Retriever<M = Record<string, unknown>> {
    * @throws FlatrankError `ERR_LOCKED` where somebody writes to it, `ERR_BAD_FILE` where it has a damaged store, `ERR_IO`
    */
   async save(directory: string, options?: { signal?: AbortSignal }): Promise<void> {
-    checkString('directory', directory);
+    if (checkString('directory', directory) === '') throw invalidArgument('directory', 'a path', directory);
     const signal = checkSignal(checkOptions(options, ['signal']).signal);
     return this.#calls.run(async () => {
       const { encoder, metric, collection } = this.#parts;
@@ -254,6 +254,7 @@ export class Retriever<M = Record<string, unknown>> {
    */
   async search(query: string, options?: RetrieverSearchOptions<M>): Promise<Hit<M>[]>;
   async search(query: readonly string[], options?: RetrieverSearchOptions<M>): Promise<Hit<M>[][]>;
+  async search(query: string | readonly string[], options?: RetrieverSearchOptions<M>): Promise<Hit<M>[] | Hit<M>[][]>;
   async search(query: string | readonly string[], options?: RetrieverSearchOptions<M>): Promise<Hit<M>[] | Hit<M>[][]> {
     const { queries, single } = checkQueries(query);
     const checked = checkOptions(options, ['k', 'filter', 'signal']);

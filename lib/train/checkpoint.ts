@@ -15,11 +15,16 @@ const optimizerName = 'optimizer.safetensors';
 const namePattern = /^checkpoint-(\d+)$/;
 const temporaryPattern = /^\.checkpoint-\d+\..*\.tmp$/;
 
+/** JSON has no words for the numbers that are none, which a metric may be: they are written as strings. */
+const metric = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
+const withAllNumbers = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+
 const evaluation = z.object({
   epoch: z.number(),
   step: z.number(),
-  score: z.number(),
-  metrics: z.record(z.string(), z.number()),
+  score: metric,
+  metrics: z.record(z.string(), metric),
 });
 
 const trainingState = z.object({
@@ -33,7 +38,7 @@ const trainingState = z.object({
   run: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   tokens: z.number(),
   evaluations: z.array(evaluation),
-  bestScore: z.number().nullable(),
+  bestScore: metric.nullable(),
   bestStep: z.number().nullable(),
   evaluationsWithoutGain: z.number(),
   /** Whether the model is to be evaluated before training goes on. */
@@ -57,8 +62,8 @@ export async function writeCheckpoint(
   const name = `checkpoint-${state.step}`;
   const temporary = join(folder, `.${name}.${randomUUID()}.tmp`);
   const target = join(folder, name);
-  await mkdir(temporary, { recursive: true });
   try {
+    await mkdir(temporary, { recursive: true });
     // The files that a model has besides its weights, so that a checkpoint loads as a model.
     await copyModelFiles(modelFiles, temporary);
     await trainee.saveWeights(temporary);
@@ -69,7 +74,7 @@ export async function writeCheckpoint(
     }
     await writeSafetensors(join(temporary, optimizerName), moments);
     const file = await open(join(temporary, stateName), 'wx');
-    await file.writeFile(JSON.stringify(state, undefined, 1));
+    await file.writeFile(JSON.stringify(state, withAllNumbers, 1));
     await file.sync();
     await file.close();
     // A run that goes back to an earlier checkpoint comes by here again.
@@ -103,6 +108,31 @@ const notCopied = new Set([weightsName, weightsIndexName, 'onnx', stateName, opt
 export async function copyModelFiles(from: string, to: string): Promise<void> {
   for (const name of await readdir(from))
     if (!notCopied.has(name)) await cp(join(from, name), join(to, name), { recursive: true });
+}
+
+const bestPattern = /^best-\d+$/;
+
+/** The best model of a run with checkpoints, that of `step`: kept beside them, since a resumed run may find no better one. */
+export async function bestModel(folder: string, step: number): Promise<string | undefined> {
+  const directory = join(folder, `best-${step}`);
+  return (await readdir(folder).catch(() => [] as string[])).includes(`best-${step}`) ? directory : undefined;
+}
+
+/** Puts what `save` writes beside the checkpoints of `folder` as the best model, instead of the one before. */
+export async function keepBestModel(
+  folder: string,
+  step: number,
+  save: (directory: string) => Promise<void>,
+): Promise<string> {
+  const name = `best-${step}`;
+  const temporary = join(folder, `.checkpoint-${step}.${randomUUID()}.tmp`);
+  await save(temporary);
+  await rm(join(folder, name), { recursive: true, force: true });
+  await rename(temporary, join(folder, name));
+  await syncFolder(folder);
+  for (const other of await readdir(folder))
+    if (bestPattern.test(other) && other !== name) await rm(join(folder, other), { recursive: true, force: true });
+  return join(folder, name);
 }
 
 /** Steps of the checkpoints in a folder, ascending; what a killed run left half written is removed. */

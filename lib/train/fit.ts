@@ -1,7 +1,7 @@
 /** Training of a model, in a thread of its own. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FlatrankError, invalidArgument } from '../errors.js';
 import { primaryScore, type Metrics } from '../evaluate/index.js';
 import { CrossEncoder, SentenceTransformer } from '../model/index.js';
@@ -10,7 +10,7 @@ import { notify } from '../runtime/progress.js';
 import { fromWireError } from '../runtime/protocol.js';
 import { threadBudget } from '../runtime/threads.js';
 import { startWorker } from '../runtime/undisturbed.js';
-import { copyModelFiles } from './checkpoint.js';
+import { bestModel, copyModelFiles, keepBestModel } from './checkpoint.js';
 import { trainingExample, type TrainingExample } from './examples.js';
 import { planOf, type FitEvaluation, type FitOptions, type FitReport, type Trainable } from './options.js';
 import type { TrainingReply, TrainingRequest, TrainingSpec } from './protocol.js';
@@ -24,11 +24,11 @@ const sliceSize = 1_000_000;
  * Trains `model` on the examples of its objectives. It runs in a thread of its own; the event loop stays free, and the model
  * answers calls meanwhile with the weights of the last evaluation. In the end the model has the last weights (with
  * `loadBestModel` the best); where training fails or is aborted it keeps those it had. Follows sentence-transformers' `fit`.
- * @throws FlatrankError `ERR_INVALID_ARGUMENT`; `ERR_UNSUPPORTED` where the model cannot be trained; `ERR_NON_FINITE` where the
+ * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_NOT_FOUND`; `ERR_UNSUPPORTED` where the model cannot be trained; `ERR_NON_FINITE` where the
  *   loss is not a number any more, with step and batch; `ERR_MODEL`, `ERR_WORKER`; an abort rejects with `signal.reason` when a
  *   checkpoint is written
  */
-export async function fit<M extends Trainable>(model: M, options: FitOptions<M>): Promise<FitReport> {
+export async function fit<M extends Trainable>(model: M, options: FitOptions<NoInfer<M>>): Promise<FitReport> {
   const kind =
     model instanceof SentenceTransformer
       ? 'sentence-transformer'
@@ -37,6 +37,12 @@ export async function fit<M extends Trainable>(model: M, options: FitOptions<M>)
         : undefined;
   if (!kind) throw invalidArgument('model', 'a SentenceTransformer or CrossEncoder', model);
   const plan = planOf(model, options);
+  const { checkpointPath } = options;
+  if (checkpointPath !== undefined)
+    await mkdir(checkpointPath, { recursive: true }).catch((cause: unknown) => {
+      const text = `Expected \`checkpointPath\` to be a directory that can be made but: ${(cause as Error).message}`;
+      throw new FlatrankError('ERR_NOT_FOUND', text, { cause });
+    });
   const site = new Error();
   const made: string[] = [];
   const folder = async (): Promise<string> => {
@@ -53,6 +59,7 @@ export async function fit<M extends Trainable>(model: M, options: FitOptions<M>)
     const run = new Run(model, options, spec, best, site);
     try {
       const report = await run.result();
+      await run.takeEarlierBest(report);
       kept = options.loadBestModel === true ? (run.best ?? current) : current;
       await model[reload](kept, kept !== options.outputPath);
       if (options.outputPath !== undefined && !(run.best !== undefined && options.saveBestModel !== false))
@@ -78,6 +85,8 @@ class Run<M extends Trainable> {
   readonly #spec: TrainingSpec;
   readonly #site: Error;
   readonly #bestFolder: string;
+  /** Step of the last evaluation. */
+  #step = 0;
 
   /** @param bestFolder for the best model, where it is to be kept and has no other place */
   constructor(model: M, o: FitOptions<M>, spec: TrainingSpec, bestFolder: string, site: Error) {
@@ -142,15 +151,37 @@ class Run<M extends Trainable> {
       post({ type: 'evaluated', result: await this.#evaluate(message.epoch, message.step) });
       return;
     }
-    const { outputPath, saveBestModel = true, loadBestModel = false } = this.#o;
-    if (outputPath !== undefined && saveBestModel) await this.#model.save((this.best = outputPath));
-    else if (loadBestModel) await this.#model.save((this.best = this.#bestFolder));
+    const place = this.#placeOfBest();
+    if (place !== undefined) {
+      const save = (directory: string): Promise<void> => this.#model.save(directory);
+      await save((this.best = place));
+      const { checkpointPath } = this.#o;
+      if (checkpointPath !== undefined) await keepBestModel(checkpointPath, this.#step, save);
+    }
     post({ type: 'saved' });
+  }
+
+  /** Where the best model goes, if it is wanted. */
+  #placeOfBest(): string | undefined {
+    const { outputPath, saveBestModel = true, loadBestModel = false } = this.#o;
+    if (outputPath !== undefined && saveBestModel) return outputPath;
+    return loadBestModel ? this.#bestFolder : undefined;
+  }
+
+  /** After a resumed run that found no better model than the best of the run before: that is the best one. */
+  async takeEarlierBest({ bestStep }: FitReport): Promise<void> {
+    const { resume, checkpointPath } = this.#o;
+    const place = this.#placeOfBest();
+    const folder = typeof resume === 'string' ? dirname(resume) : checkpointPath;
+    if (this.best !== undefined || place === undefined || bestStep === undefined || folder === undefined) return;
+    const best = await bestModel(folder, bestStep);
+    if (best !== undefined) await cp(best, (this.best = place), { recursive: true });
   }
 
   /** Undefined where the signal ended it: the thread then leaves a checkpoint and stops. */
   async #evaluate(epoch: number, step: number): Promise<FitEvaluation | undefined> {
     this.changed = true;
+    this.#step = step;
     await this.#model[reload](this.#spec.current, false);
     const { signal } = this.#o;
     const evaluator = this.#o.evaluator!;

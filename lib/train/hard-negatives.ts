@@ -6,10 +6,10 @@ import { notify, type OnProgress } from '../runtime/progress.js';
 
 /** What {@link mineHardNegatives} takes. */
 export interface HardNegativesOptions {
-  /** Ranks, from 0 and own positives not counted, among which negatives are taken: [rangeMin, rangeMax). 0 and 30. */
+  /** Ranks among those that may be taken, from 0: [rangeMin, rangeMax). 0 and 30. */
   readonly rangeMin?: number | undefined;
   readonly rangeMax?: number | undefined;
-  /** How much less similar than the positive (in cosine) a negative must be; unless given, any may be taken. */
+  /** How much less similar (in cosine) than the query's farthest positive a negative must be; unless given, any may be taken. */
   readonly margin?: number | undefined;
   /** Negatives for each query; 3 unless given. */
   readonly perQuery?: number | undefined;
@@ -30,7 +30,7 @@ const searchedAtOnce = 1024;
  * sentence-transformers' `mine_hard_negatives`: exact search by cosine, own positives (all that a query has in `rows`) left
  * out, the nearest of the range first.
  * @param rows examples of a query and its positive (further texts are left out)
- * @returns examples of query, positive and negative(s), in the order of the rows
+ * @returns examples of query, positive and negative(s), in the order of the rows, of which repeated ones count once
  * @throws FlatrankError `ERR_INVALID_ARGUMENT`; an abort rejects with `signal.reason`
  */
 export async function mineHardNegatives(
@@ -52,7 +52,6 @@ export async function mineHardNegatives(
   const corpus = [...new Set([...positives, ...(o.corpus ?? [])])];
   const places = new Map(corpus.map((text, i) => [text, i]));
   const asked = [...answers.keys()];
-  const rowsOf = new Map(asked.map((query, i) => [query, i]));
   const total = corpus.length + asked.length;
   const embed = (texts: readonly string[], done: number) =>
     encoder.encode(texts, {
@@ -69,28 +68,29 @@ export async function mineHardNegatives(
     await index.add(documents);
     const most = Math.max(...[...answers.values()].map((own) => own.size));
     const k = Math.min(corpus.length, rangeMax + most);
-    const found = new Map<string, { place: number; score: number }[]>();
+    const lowest = asked.map((query, i) =>
+      Math.min(...[...answers.get(query)!].map((text) => dot(questions.row(i), documents.row(places.get(text)!)))),
+    );
+    const found = new Map<string, number[]>();
     for (let from = 0; from < asked.length; from += searchedAtOnce) {
       const part = questions.data.subarray(from * questions.cols, (from + searchedAtOnce) * questions.cols);
       const { labels, distances } = await index.search(part, k, signal ? { signal } : {});
       for (let i = 0; i < labels.length / k; i++) {
         const query = asked[from + i]!;
         const own = answers.get(query)!;
-        const ranked = Array.from(labels.subarray(i * k, (i + 1) * k), (place, r) => ({
-          place,
-          score: distances[i * k + r]!,
-        }));
-        found.set(query, ranked.filter(({ place }) => !own.has(corpus[place]!)).slice(rangeMin, rangeMax));
+        const ranked = [...labels.subarray(i * k, (i + 1) * k)].filter(
+          (place, r) => !own.has(corpus[place]!) && distances[i * k + r]! + margin <= lowest[from + i]!,
+        );
+        found.set(query, ranked.slice(rangeMin, rangeMax));
       }
     }
     return queries.flatMap((query, i) => {
       const positive = positives[i]!;
-      const score = dot(questions.row(rowsOf.get(query)!), documents.row(places.get(positive)!));
+      if (!answers.get(query)!.delete(positive)) return []; // a row that was there before
       const negatives = found
         .get(query)!
-        .filter((candidate) => candidate.score <= score - margin)
         .slice(0, perQuery)
-        .map(({ place }) => corpus[place]!);
+        .map((place) => corpus[place]!);
       if (format === 'triplet') return negatives.map((negative) => ({ texts: [query, positive, negative] }));
       return negatives.length === perQuery ? [{ texts: [query, positive, ...negatives] }] : [];
     });

@@ -276,6 +276,8 @@ function lossOf(model: Trainable, given: unknown, name: string): Loss {
     throw invalidArgument(`${name}.loss`, `a loss of a ${cross ? 'CrossEncoder' : 'SentenceTransformer'}`, given);
   if (loss.type === 'BinaryCrossEntropyLoss' && cross && model.numLabels !== 1)
     throw invalidArgument(`${name}.loss`, `CrossEntropyLoss, for a model of ${model.numLabels} labels`, given);
+  if (loss.type === 'CrossEntropyLoss' && cross && model.numLabels === 1)
+    throw invalidArgument(`${name}.loss`, 'BinaryCrossEntropyLoss, for a model of one label', given);
   return loss;
 }
 

@@ -214,7 +214,8 @@ class Trainer {
     const evaluation: FitEvaluation = { epoch, step, score, metrics };
     await this.#log?.write({ step, epoch, score, ...metrics });
     const sign = this.#plan.greaterIsBetter ? 1 : -1;
-    const gain = bestScore === null ? Infinity : sign * (score - bestScore);
+    // A score that is not a number is better than none.
+    const gain = Number.isNaN(score) ? -Infinity : bestScore === null ? Infinity : sign * (score - bestScore);
     this.#move({
       evaluations: [...this.#state.evaluations, evaluation],
       evaluationsWithoutGain: gain > this.#plan.threshold ? 0 : this.#state.evaluationsWithoutGain + 1,

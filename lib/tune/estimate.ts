@@ -114,7 +114,7 @@ async function stepSeconds(
 ): Promise<number> {
   const ends: number[] = [];
   await fit(model, {
-    ...(optionsOf(examples) as FitOptions),
+    ...(optionsOf(examples) as FitOptions<NoInfer<Trainable>>),
     epochs: 1,
     onProgress: () => {
       ends.push(performance.now());

@@ -20,14 +20,20 @@ beforeAll(() => {
   };
   write('sts.jsonl', ([sentence1, sentence2, score]) => ({ sentence1, sentence2, score }));
   write('pairs.jsonl', ([anchor, positive], i) => ({ anchor: `${anchor} ${i}`, positive: `${positive} ${i}` }));
+  write('classes.jsonl', ([sentence1, sentence2], i) => ({ sentence1, sentence2, label: i % 3 }));
   write('labels.jsonl', ([sentence1, sentence2], i) => ({ sentence1, sentence2, label: i % 2 }));
 });
 
 function train(...args: string[]): Promise<{ code: number | string; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, 'train', ...args, '-m', model], { cwd: folder }, (error, stdout, stderr) => {
-      resolve({ code: error ? (error.code ?? String(error.signal)) : 0, stdout, stderr });
-    });
+    execFile(
+      process.execPath,
+      [main, 'train', ...args, ...(args.includes('-m') ? [] : ['-m', model])],
+      { cwd: folder },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? (error.code ?? String(error.signal)) : 0, stdout, stderr });
+      },
+    );
   });
 }
 
@@ -68,6 +74,18 @@ describe('flatrank train', () => {
     expect(code).toBe(0);
     await using cross = await CrossEncoder.load(path.join(folder, 'cross'));
     expect(await cross.predict([['a', 'b']])).toHaveLength(1);
+  });
+
+  it('cross: with more labels than one they are classes, of a new head and of the model’s own', async () => {
+    const args = ['cross', 'classes.jsonl', '--max-steps', '1', '--test-size', '16', '--json'];
+    for (const [out, ...rest] of [
+      ['three', '--num-labels', '3'],
+      ['three-again', '-m', path.join(folder, 'three')],
+    ]) {
+      const { code, stdout, stderr } = await train(...args, '--out', out!, ...rest);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(JSON.parse(stdout).loss).toBeGreaterThan(0.9);
+    }
   });
 
   it('says what is wrong', async () => {

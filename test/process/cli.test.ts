@@ -196,6 +196,27 @@ describe('flatrank index, info, and search over a store', () => {
     expect(await bring('renamed.jsonl')).toBe('4 documents: 0 encoded, 4 moved, 0 unchanged, 0 removed');
   });
 
+  it('takes no id from a file that is still there, and makes no store of what cannot be read', async () => {
+    const put = (name: string, ...records: object[]): void => {
+      writeFileSync(path.join(folder, name), records.map((record) => JSON.stringify(record)).join('\n'));
+    };
+    put('first.jsonl', { id: 'x', text: 'one river' });
+    put('second.jsonl', { id: 'x', text: 'two rivers' });
+    put('textless.jsonl', { id: 'y' });
+    const bring = (file: string): ReturnType<typeof flatrank> =>
+      flatrank('index', file, '-m', model, '--out', 'ids.store');
+    for (const file of ['typo.jsonl', 'textless.jsonl']) expect((await bring(file)).code).toBe(1);
+    expect(existsSync(path.join(folder, 'ids.store'))).toBe(false);
+    expect((await bring('first.jsonl')).code).toBe(0);
+    const taken = await bring('second.jsonl');
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toMatch(
+      /ERR_DUPLICATE_ID.*second\.jsonl.*first\.jsonl|second\.jsonl.*first\.jsonl.*ERR_DUPLICATE_ID/s,
+    );
+    renameSync(path.join(folder, 'first.jsonl'), path.join(folder, 'gone.jsonl'));
+    expect((await bring('second.jsonl')).code).toBe(0);
+  });
+
   it('goes on where it was interrupted', async () => {
     const many = Array.from({ length: 6000 }, (_, i) => JSON.stringify({ text: `text number ${i} `.repeat(20) }));
     writeFileSync(path.join(folder, 'long-run.jsonl'), many.join('\n'));
@@ -339,6 +360,7 @@ describe('exit codes', () => {
   it('0 where its reader has read enough', async () => {
     const child = spawn(process.execPath, [main, 'search', 'river', 'docs.jsonl', '-m', model], { cwd: folder });
     child.stdout.destroy();
-    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+    const ended = new Promise((resolve) => child.once('exit', (...how) => { resolve(how); }));
+    expect(await ended).toEqual([0, null]);
   });
 });

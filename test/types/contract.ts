@@ -18,6 +18,8 @@ import {
   tune,
   type Filter,
   fit,
+  CrossEncoderCorrelationEvaluator,
+  EmbeddingSimilarityEvaluator,
   mineHardNegatives,
   type FitReport,
   type FlatrankErrorCode,
@@ -83,6 +85,8 @@ export async function retrieval(encoder: SentenceTransformer, crossEncoder: Cros
   expectTypeOf(hits).toEqualTypeOf<Hit<Page>[]>();
   const lists = await retriever.search(['question', 'another']);
   expectTypeOf(lists).toEqualTypeOf<Hit<Page>[][]>();
+  const either = await retriever.search('question' as string | readonly string[]);
+  expectTypeOf(either).toEqualTypeOf<Hit<Page>[] | Hit<Page>[][]>();
   const best = await retriever.rerank('question', hits, { k: 3, blend: 0.5 });
   const answers = await retriever.retrieve('question', { biK: 30, crossK: 10 });
   expectTypeOf(answers[0]?.metadata.url).toEqualTypeOf<string | undefined>();
@@ -158,6 +162,12 @@ export async function training(encoder: SentenceTransformer, cross: CrossEncoder
     },
   });
   expectTypeOf(report).toEqualTypeOf<FitReport>();
+  const evaluator = new EmbeddingSimilarityEvaluator({ sentences1: ['a'], sentences2: ['b'], scores: [1] });
+  await fit(encoder, { objectives: [{ examples, loss: new CosineSimilarityLoss() }], evaluator });
+  await fit(cross, {
+    objectives: [{ examples }],
+    evaluator: new CrossEncoderCorrelationEvaluator({ sentencePairs: [['a', 'b']], scores: [1] }),
+  });
   await fit(cross, { objectives: [{ examples }, { examples, loss: new BinaryCrossEntropyLoss({ posWeight: 2 }) }] });
   // @ts-expect-error a loss of the other kind of model
   await fit(cross, { objectives: [{ examples, loss: new CosineSimilarityLoss() }] });

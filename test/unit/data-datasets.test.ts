@@ -98,11 +98,20 @@ describe('loadKorQuad and loadKlueMrc', () => {
     expect(await loadKlueMrc(path)).toEqual([...rows, ...rows]);
   });
 
+  test('an array in JSON is one of questions', async () => {
+    const records = [
+      { id: 'a', question: 'who?', context: 'so he' },
+      { id: 'b', question: 'why?', context: 'so' },
+    ];
+    const path = file('flat.json', ` \n${JSON.stringify(records)}`);
+    expect(await loadKorQuad(path)).toEqual(records.map((record) => ({ ...record, title: '', answers: [] })));
+  });
+
   test.each([
     [{ data: [{ paragraphs: {} }] }, 'FILE:1 to be a record with an array of objects in "paragraphs"'],
     [{ data: [{ paragraphs: [{ qas: [] }] }] }, 'FILE:1 to be a record with the field "context"'],
     [{ data: [{ paragraphs: [{ context: 'c', qas: [{}] }] }] }, 'FILE:1 to be a record with the field "question"'],
-    [[], 'FILE:1 to be a JSON object with an array at "data"'],
+    [{}, 'FILE to be a JSON object with an array at "data"'],
   ])('refuses %j', async (content, expected) => {
     const path = file('bad-squad.json', JSON.stringify(content));
     expect(await failure(loadKorQuad(path), path)).toContain(`ERR_BAD_FILE Expected ${expected}`);

@@ -109,6 +109,7 @@ describe('evaluateHitRateWithRerank', () => {
   test('biK 30 and crossK 10 unless given; the blend adds the retrieval score', async () => {
     const report = await evaluateHitRateWithRerank({ rows, encoder, crossEncoder });
     expect(report).toMatchObject({ biK: 30, crossK: 10, hitRate: 1, uncutHitRate: 1 });
+    expect(await evaluateHitRateWithRerank({ rows, encoder, crossEncoder, biK: 3 })).toMatchObject({ crossK: 3, k: 3 });
     const blended = await evaluateHitRateWithRerank({ rows, encoder, crossEncoder, biK: 3, crossK: 1, blend: 1000 });
     expect(blended.predictions).toEqual([[0], [2], [0], [3], [3]]); // the order of retrieval
   });

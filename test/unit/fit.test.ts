@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import {
   CrossEncoder,
   CosineSimilarityLoss,
+  CrossEntropyLoss,
   fit,
   mineHardNegatives,
   MSELoss,
@@ -237,6 +238,64 @@ describe('fit', () => {
     });
   });
 
+  it('ends a resumed run with the best model of all of it, also after scores that are no numbers', async () => {
+    const scores = [NaN, 0.9, NaN, 0.4];
+    const run = async (name: string, stopAt?: number): Promise<[Float32Array, Float32Array]> => {
+      const outputPath = join(folder, name);
+      const at = (step: number): number => scores[step - 1]!;
+      let step = 0;
+      const stop = new AbortController();
+      const o: FitOptions<SentenceTransformer> = {
+        ...quick,
+        ...{ outputPath, loadBestModel: true, checkpointPath: join(folder, `${name}-checkpoints`), evaluationSteps: 1 },
+        evaluator: { evaluate: () => Promise.resolve(at(step)) },
+        onProgress: (progress) => {
+          step = progress.step;
+          if (step === stopAt) stop.abort(new Error('enough'));
+        },
+      };
+      await using model = await open();
+      if (stopAt !== undefined) {
+        const first = fit(model, {
+          ...o,
+          evaluator: { evaluate: () => Promise.resolve(at(step)) },
+          signal: stop.signal,
+        });
+        await expect(first).rejects.toThrow('enough');
+        stopAt = undefined;
+      }
+      const report = await fit(model, { ...o, resume: true });
+      expect(report).toMatchObject({ bestStep: 2, bestScore: 0.9 });
+      expect(report.evaluations.map(({ score }) => score)).toEqual(scores);
+      await using saved = await SentenceTransformer.load(outputPath);
+      return [await probe(model), await probe(saved)];
+    };
+    const [whole, saved] = await run('best-whole');
+    expect(saved).toEqual(whole);
+    expect(await run('best-resumed', 3)).toEqual([whole, whole]);
+    // Only the best is kept beside the checkpoints.
+    expect(readdirSync(join(folder, 'best-resumed-checkpoints')).filter((name) => name.startsWith('best'))).toEqual([
+      'best-2',
+    ]);
+  });
+
+  it('refuses a folder for checkpoints that cannot be, before it trains', async () => {
+    await using model = await open();
+    const onProgress = vi.fn();
+    await expect(
+      fit(model, { ...quick, onProgress, checkpointPath: join(tinyBert, 'config.json', 'checkpoints') }),
+    ).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', message: expect.stringContaining('`checkpointPath`') });
+    expect(onProgress).not.toHaveBeenCalled();
+  });
+
+  it('refuses CrossEntropyLoss for one label', async () => {
+    await using model = await CrossEncoder.load(join(golden, 'models/tiny-bert-cross'), { maxLength: 64 });
+    const pairs = examples.map(({ texts }) => ({ texts, label: 0 }));
+    await expect(fit(model, { objectives: [{ examples: pairs, loss: new CrossEntropyLoss() }] })).rejects.toMatchObject(
+      { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('BinaryCrossEntropyLoss') },
+    );
+  });
+
   it('refuses a damaged checkpoint', async () => {
     const checkpointPath = join(folder, 'damaged');
     await using model = await open();
@@ -338,6 +397,22 @@ describe('mineHardNegatives', () => {
     expect(tuples.every(({ texts }) => texts.length === 5)).toBe(true);
     const strict = await mineHardNegatives(model, pairs, { margin: 2.1 });
     expect(strict).toEqual([]);
+    // Of several positives the farthest counts for the margin, and rows that are there twice count once.
+    const [{ texts: first }] = pairs as [InputExample];
+    const question = await model.encode([first[0]!], { normalize: true });
+    const similarity = (text: string): number =>
+      all.row(corpus.indexOf(text)).reduce((sum, x, k) => sum + x * question.data[k]!, 0);
+    const nearest = corpus.filter((text) => text !== first[1]).sort((a, b) => similarity(b) - similarity(a));
+    const second = nearest[2]!;
+    const more = [...pairs, pairs[0]!, { texts: [first[0]!, second] }];
+    const both = await mineHardNegatives(model, more, { margin: 1e-4, rangeMin: 1, rangeMax: 18, perQuery: 2 });
+    const least = Math.min(similarity(first[1]!), similarity(second));
+    const expected = nearest.filter((text) => text !== second && similarity(text) + 1e-4 <= least).slice(1, 3);
+    expect(expected).toHaveLength(2);
+    expect(both.filter(({ texts }) => texts[0] === first[0]).map(({ texts }) => texts.slice(1))).toEqual([
+      ...expected.map((negative) => [first[1], negative]),
+      ...expected.map((negative) => [second, negative]),
+    ]);
     await expect(mineHardNegatives(model, pairs, { rangeMin: 5, rangeMax: 5 })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
     });

@@ -16,6 +16,39 @@ import {
   IndexFlatL2,
 } from 'flatrank';
 
+/** What a selector of everything gives while rows are added: all of an addition, or nothing. */
+it('sees no part of an addition that ends while the selector is asked', async () => {
+  const index = new IndexFlatL2(1);
+  await index.add(Float32Array.from({ length: 301 }, () => 9));
+  for (const everything of [new IDSelectorAll(), new IDSelectorNot(new IDSelectorBatch([]))]) {
+    const before = index.ntotal;
+    const adding = index.add(new Float32Array(50));
+    const found: number[] = [];
+    while (index.ntotal === before) {
+      const search = index.search(new Float32Array(1), 50, { selector: everything });
+      const { distances } = await search;
+      found.push(distances.filter((distance) => distance === 0).length);
+    }
+    await adding;
+    for (const count of found) expect([before > 301 ? 50 : 0, 50]).toContain(count);
+  }
+  await index.dispose();
+});
+
+it('copies what selectors are made of', async () => {
+  const index = new IndexFlatL2(1);
+  await index.add(Float32Array.of(0, 1, 2, 3));
+  const ids = Int32Array.of(0);
+  const bits = Uint8Array.of(0b0010);
+  const [first, second] = [new IDSelectorArray(ids), new IDSelectorBitmap(bits)];
+  const removed = index.removeIds(new IDSelectorOr(first, second));
+  ids[0] = 3;
+  bits[0] = 0b1000;
+  expect(await removed).toBe(2);
+  expect([index.reconstruct(0)[0], index.reconstruct(1)[0]]).toEqual([2, 3]);
+  await index.dispose();
+});
+
 const n = 300;
 const d = 40;
 

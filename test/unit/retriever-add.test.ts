@@ -30,6 +30,31 @@ describe('add', () => {
     expect(retriever.size).toBe(4);
   });
 
+  test('of one id that stands on both sides of a window the later document replaces the earlier', async () => {
+    const retriever = await empty();
+    const others: Input[] = Array.from({ length: 1023 }, (_, i) => ({ id: `o${i}`, text: `${i},0` }));
+    const twice: Input[] = [
+      { id: 'x', text: '9999,0' },
+      { id: 'x', text: '8888,0' },
+    ];
+    await retriever.add([...others, ...twice], { onDuplicate: 'replace' });
+    expect(retriever.size).toBe(1024);
+    expect((await retriever.search('1,0', { k: 1 }))[0]).toMatchObject({ id: 'x', text: '8888,0' });
+    expect((await idsIn(retriever)).filter((id) => id === 'x')).toHaveLength(1);
+  });
+
+  test('an id that a stream gives after it was made for another document is refused', async () => {
+    const retriever = await empty();
+    const inputs: Input[] = [...Array.from({ length: 1024 }, (_, i) => `${i},0`), { id: '0', text: '5,5' }];
+    for (const onDuplicate of ['error', 'replace'] as const)
+      await expect(retriever.add(slowly(inputs), { onDuplicate })).rejects.toMatchObject({
+        code: 'ERR_DUPLICATE_ID',
+        message: expect.stringContaining('"0" was made for an earlier one'),
+      });
+    expect(retriever.size).toBe(0);
+    expect(await retriever.add(inputs)).toEqual({ added: 1025, truncated: 0 });
+  });
+
   test('made ids pass over those that are taken, by this call or before', async () => {
     const retriever = await empty();
     await retriever.add([{ id: '1', text: '9,0' }]);

@@ -4,11 +4,23 @@ import { HashEncoder } from './retriever-fakes.js';
 import { storeFolder } from './store-folder.js';
 
 const { fresh } = storeFolder();
+/** Counts UTF-16 units, and two special tokens. */
+const oneTokenAUnit = {
+  maxSeqLength: 10,
+  countTokens: (texts: readonly string[]) => Promise.resolve(Int32Array.from(texts, ({ length }) => length + 2)),
+};
 const encoder = new HashEncoder(40);
 const words = (count: number, every = 7): string =>
   Array.from({ length: count }, (_, i) => `w${i}${i % every === every - 1 ? '.' : ''}`).join(' ');
 
 describe('splitText', () => {
+  test('ends where a character of two units, or half of one, is broken off', async () => {
+    const text = `${'word '.repeat(40)}ok.😀 word \ud83dx 😀😀a`;
+    for (const overlap of [0, 1, 2, 5])
+      for (const { text: part, start, end } of await splitText(text, oneTokenAUnit, { maxTokens: 8, overlap }))
+        expect(part).toBe(text.slice(start, end));
+  });
+
   test.each([
     [8, 0],
     [8, 2],
