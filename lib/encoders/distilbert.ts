@@ -3,7 +3,7 @@ import { z } from 'zod';
 import * as op from '../graph/ops.js';
 import { bertEmbeddings } from './bert.js';
 import type { Family } from './family.js';
-import { activation, padId, probability, size } from './schema.js';
+import { activation, layerCount, padId, probability, size } from './schema.js';
 
 export const distilbert: Family = {
   modelTypes: ['distilbert'],
@@ -13,7 +13,7 @@ export const distilbert: Family = {
     .looseObject({
       vocab_size: size.default(30522),
       dim: size.default(768),
-      n_layers: size.default(6),
+      n_layers: layerCount.default(6),
       n_heads: size.default(12),
       hidden_dim: size.default(3072),
       activation: activation.default('gelu'),

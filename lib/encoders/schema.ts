@@ -9,6 +9,9 @@ export const size = z
   .positive()
   .max(2 ** 31 - 1);
 
+/** A number of layers: far more than any model has, and few enough to be built. */
+export const layerCount = size.max(1024);
+
 /** Of dropping a value in training. */
 export const probability = z.number().min(0).lt(1);
 
@@ -30,7 +33,7 @@ export const padId = (fallback: number) =>
 export const commonKeys = (defaults: { vocabSize: number; padId: number }) => ({
   vocab_size: size.default(defaults.vocabSize),
   hidden_size: size.default(768),
-  num_hidden_layers: size.default(12),
+  num_hidden_layers: layerCount.default(12),
   num_attention_heads: size.default(12),
   intermediate_size: size.default(3072),
   hidden_act: activation.default('gelu'),

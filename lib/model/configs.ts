@@ -23,6 +23,12 @@ const token = z.union([z.string(), z.looseObject({ content: z.string() }).transf
 export const tokenizerConfig = z.looseObject({
   model_max_length: z.number().nullish(),
   truncation_side: z.enum(['left', 'right']).nullish(),
+  tokenizer_class: z.string().nullish(),
+  model_input_names: z.array(z.string()).nullish(),
+  do_lower_case: z.boolean().nullish(),
+  strip_accents: z.boolean().nullish(),
+  tokenize_chinese_chars: z.boolean().nullish(),
+  add_prefix_space: z.boolean().nullish(),
   pad_token: token.nullish(),
   cls_token: token.nullish(),
   sep_token: token.nullish(),

@@ -110,7 +110,8 @@ export function positionLimit({
   pad_token_id: pad,
 }: EncoderConfig): number {
   if (positions == null || positions < 0) return unlimited;
-  return model_type !== undefined && robertaFamily.has(model_type) ? positions - (pad ?? 1) - 1 : positions;
+  if (model_type === undefined || !robertaFamily.has(model_type)) return positions;
+  return positions - (model_type === 'mpnet' ? 1 : (pad ?? 1)) - 1; // MPNet's padding is 1 whatever the file says
 }
 
 /**

@@ -46,7 +46,7 @@ export async function inspectModel(root: string): Promise<ModelDescription> {
   const directory = await readModelDirectory(root);
   const { config, sentenceTransformers: settings } = directory;
   const architecture = config.architectures?.[0] ?? null;
-  const isCrossEncoder = !directory.modules && (architecture ?? '').endsWith('ForSequenceClassification');
+  const isCrossEncoder = !directory.modules?.pooling && (architecture ?? '').endsWith('ForSequenceClassification');
   const hiddenSize = numberOf(config, 'hidden_size', 'dim');
   const tokenizer = await readJsonIfAny(join(directory.transformer, 'tokenizer.json'), tokenizerSummary);
   return {

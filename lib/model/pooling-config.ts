@@ -30,9 +30,13 @@ const booleanNames: readonly (readonly [key: string, mode: string])[] = [
   ['pooling_mode_lasttoken', 'lasttoken'],
 ];
 
-/** The configuration of a Pooling module that does `plan` on token vectors of `hidden` values, as every version reads it. */
+/** The configuration of a Pooling module that does `plan` on token vectors of `hidden` values, as every version reads it that can. */
 export function poolingConfigOf(plan: PoolingPlan, hidden: number): Record<string, unknown> {
   const names = plan.modes.map((mode) => Object.keys(modeNames).find((name) => modeNames[name] === mode)!);
+  const usual = booleanNames.map(([, name]) => name).filter((name) => names.includes(name));
+  // Booleans tell of no order: only versions that read a list can have another one.
+  if (usual.join() !== names.join())
+    return { embedding_dimension: hidden, pooling_mode: names, include_prompt: plan.includePrompt };
   return {
     word_embedding_dimension: hidden,
     ...Object.fromEntries(booleanNames.map(([key, name]) => [key, names.includes(name)])),

@@ -1,10 +1,12 @@
 /** Writing of a model as a directory that Python's sentence-transformers, transformers.js and flatrank read. */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { int8Linears } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
+import { weightsIndexName, weightsName } from '../formats/safetensors-weights.js';
 import { writeSafetensors } from '../formats/safetensors-write.js';
 import { classOfActivation, type Activation } from './activation.js';
 import type { ModelDirectory, Step } from './directory.js';
@@ -14,6 +16,8 @@ import { poolingConfigOf, type PoolingPlan } from './pooling-config.js';
 import type { Prompts } from './prompts.js';
 import { copyOnnx, floats, writeOnnx, writeWeights } from './save-weights.js';
 import type { SimilarityFunction } from './similarity.js';
+import { asTransformersReads, configToSave, passesTypes } from './tokenizer-class.js';
+import { pipelineConfig } from './tokens/pipeline.js';
 
 /** A model as it is to be written. */
 export interface SavedModel {
@@ -88,7 +92,7 @@ async function writeModel(path: string, model: SavedModel): Promise<void> {
     const file = join(directory.transformer, name);
     if (await isFile(file)) await copyFile(file, join(path, name));
   }
-  await json(path, 'tokenizer_config.json', await tokenizerConfigOf(model));
+  await writeTokenizer(path, model);
   await json(path, 'config.json', configOf(model));
   await json(path, 'sentence_bert_config.json', {
     max_seq_length: maxSeqLength,
@@ -124,32 +128,25 @@ async function writeModel(path: string, model: SavedModel): Promise<void> {
   );
 }
 
-/** The tokenizer's configuration, with what transformers would otherwise take from elsewhere than tokenizer.json. */
-async function tokenizerConfigOf({ directory, weights, maxSeqLength }: SavedModel): Promise<Record<string, unknown>> {
-  const config: Record<string, unknown> = { ...directory.tokenizerConfig, model_max_length: maxSeqLength };
-  const { normalizer } = await readJson(join(directory.transformer, 'tokenizer.json'), tokenizerNormalizer);
-  if (normalizer?.type === 'BertNormalizer') {
-    // transformers 5 builds the normalizer of a BertTokenizer anew from these.
-    config['do_lower_case'] = normalizer.lowercase;
-    config['strip_accents'] = normalizer.strip_accents;
-    config['tokenize_chinese_chars'] = normalizer.handle_chinese_chars;
+/** The tokenizer as it is here, and the configuration by which transformers makes the same of it. */
+async function writeTokenizer(path: string, { directory, weights, maxSeqLength }: SavedModel): Promise<void> {
+  const { transformer, tokenizerConfig, config } = directory;
+  const source = join(transformer, 'tokenizer.json');
+  const asItStands = await readJson(source, pipelineConfig);
+  const file = asTransformersReads(asItStands, tokenizerConfig, config);
+  if (file !== asItStands) {
+    const { normalizer, pre_tokenizer } = file;
+    const parts = { normalizer, pre_tokenizer };
+    await json(path, 'tokenizer.json', { ...(await readJson(source, z.looseObject({}))), ...parts });
   }
   // A model with one token type and a tokenizer that knows two, as klue/roberta-*: transformers must not pass them on.
   const oneType = weights.type === 'checkpoint' && weights.encoder.architecture.types <= 1;
-  if (oneType) config['model_input_names'] = ['input_ids', 'attention_mask'];
-  return config;
+  const types = !oneType && passesTypes(tokenizerConfig, config);
+  await json(path, 'tokenizer_config.json', {
+    ...configToSave(file, tokenizerConfig, config, types),
+    model_max_length: maxSeqLength,
+  });
 }
-
-const tokenizerNormalizer = z.looseObject({
-  normalizer: z
-    .looseObject({
-      type: z.string(),
-      lowercase: z.boolean().default(true),
-      strip_accents: z.boolean().nullable().default(null),
-      handle_chinese_chars: z.boolean().default(true),
-    })
-    .nullish(),
-});
 
 /** What sentence-transformers 6 must be told of a cross-encoder. */
 const sequenceClassification = {
@@ -171,6 +168,7 @@ function configOf({ directory, weights, kind }: SavedModel): Record<string, unkn
     config['id2label'] = Object.fromEntries(names.map((name, i) => [i, name]));
     config['label2id'] = Object.fromEntries(names.map((name, i) => [name, i]));
     delete config['num_labels'];
+    delete config['problem_type']; // of the labels that were
   }
   if (kind.type === 'cross-encoder')
     config['sentence_transformers'] = { activation_fn: classOfActivation[kind.activation] };
@@ -200,12 +198,16 @@ async function writeStep(path: string, step: Step, index: number): Promise<{ pat
   return { path: folder, type: 'sentence_transformers.models.Dense' };
 }
 
+/** Weights that would be read before those that are written. */
+const weightFiles = [weightsName, weightsIndexName];
+
 /** Moves every file of `from` to its place under `to`, those that name the others last. */
 async function moveInto(from: string, to: string): Promise<void> {
   if (!(await isDirectory(to))) {
     await rename(from, to);
     return;
   }
+  for (const name of weightFiles) if (!existsSync(join(from, name))) await rm(join(to, name), { force: true });
   const entries = await readdir(from, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   for (const file of files.sort((a, b) => Number(a.endsWith('.json')) - Number(b.endsWith('.json')))) {

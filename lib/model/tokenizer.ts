@@ -6,6 +6,7 @@ import type { EncoderConfig, TokenizerConfig } from './configs.js';
 import { readJson } from './json-file.js';
 import { pieces } from './long-text.js';
 import { addedTokens, postProcessor, templatesOf, type TemplateItem, type Templates } from './template.js';
+import { asTransformersReads, passesTypes } from './tokenizer-class.js';
 import { flatNormalizers } from './tokens/normalizers.js';
 import { pipelineConfig, TokenPipeline } from './tokens/pipeline.js';
 import { keep, longestFirst, type TruncationSide } from './truncation.js';
@@ -26,8 +27,11 @@ export interface TokenizerOptions {
   readonly lowercase: boolean;
 }
 
-/** tokenizer.json. Its `truncation` and `padding` are what its last user left there: they mean nothing here. */
-const tokenizerFile = pipelineConfig.extend({ post_processor: postProcessor.nullish() });
+/** tokenizer.json. Of its `truncation` and `padding`, which its last user left there, the side counts. */
+const tokenizerFile = pipelineConfig.extend({
+  post_processor: postProcessor.nullish(),
+  truncation: z.looseObject({ direction: z.string().optional() }).nullish(),
+});
 type TokenizerFile = z.output<typeof tokenizerFile>;
 
 /** A tokenizer as sentence-transformers uses it: truncation "longest_first", special tokens around, no padding. */
@@ -72,9 +76,9 @@ export class TextTokenizer {
     if (needsSpecial != null && addedTokens(this.#templates.single) === 0)
       throw broken(path, `it names '${needsSpecial}' but puts no special tokens around a text`);
 
-    this.#side = tokenizerConfig.truncation_side ?? 'right';
+    this.#side = tokenizerConfig.truncation_side ?? (file.truncation?.direction === 'Left' ? 'left' : 'right');
     this.#vocabSize = config.vocab_size ?? Infinity;
-    this.#oneType = (config.type_vocab_size ?? 1) <= 1;
+    this.#oneType = (config.type_vocab_size ?? 1) <= 1 || !passesTypes(tokenizerConfig, config);
     this.#specialIds = new Set((file.added_tokens ?? []).filter((t) => t.special).map(({ id }) => id));
     this.#whole = changesAtStart(file.normalizer);
     this.#unbroken = file.model.type === 'WordPiece';
@@ -91,7 +95,7 @@ export class TextTokenizer {
     const json = await readJson(path, z.unknown());
     const file = tokenizerFile.safeParse(json);
     if (!file.success) throw broken(path, z.prettifyError(file.error));
-    return new TextTokenizer(path, file.data, o);
+    return new TextTokenizer(path, asTransformersReads(file.data, o.tokenizerConfig, o.config), o);
   }
 
   /** Special tokens around one text (1) or a pair (2). */

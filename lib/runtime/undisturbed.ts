@@ -23,7 +23,9 @@ let listening = false;
 /** Starts a worker on the module `entry`, which learns `spec` by {@link workerSpec}. */
 export function startWorker(entry: URL, spec: unknown, name: string): Worker {
   const start: Start = { spec, flags: new Int32Array(new SharedArrayBuffer(8)) };
-  const worker = new Worker(entry, { workerData: start, name });
+  // A worker inherits Node's options, and refuses to be a file where one of them is of a script on the command line.
+  const inline = process.execArgv.some((argument) => argument.startsWith('--input-type'));
+  const worker = new Worker(entry, { workerData: start, name, ...(inline ? { execArgv: [] } : {}) });
   running.add(start.flags);
   worker.once('exit', () => running.delete(start.flags));
   if (!listening) process.once('exit', waitForAll);

@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { goldenDirectory } from '../golden/golden-directory.js';
 import { entry, programRunner, ticksDuring } from './run.js';
 
 const run = programRunner(`
@@ -16,6 +19,14 @@ ${ticksDuring}`);
 describe('the addon in a process', () => {
   it('lets a script end that forgets dispose()', async () => {
     expect(await run("await filled(1000, 16); console.log('end');")).toBe('end');
+  });
+
+  it('works in a script on the command line', () => {
+    const model = JSON.stringify(path.join(goldenDirectory, 'models/tiny-bert'));
+    const script = `import { SentenceTransformer } from ${JSON.stringify(entry)};
+      console.log((await SentenceTransformer.load(${model})).dimension);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    expect([stdout.trim(), stderr]).toEqual(['32', '']);
   });
 
   it('keeps a script alive until its searches have ended', async () => {

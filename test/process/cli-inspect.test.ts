@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { CrossEncoder } from 'flatrank';
 import { describe, expect, it } from 'vitest';
 import { goldenDirectory } from '../golden/golden-directory.js';
 import { copyOf } from '../unit/model-directories.js';
@@ -43,6 +44,11 @@ describe('flatrank inspect', () => {
   it('tells what a cross-encoder is', async () => {
     const told = JSON.parse(await inspect(join(goldenDirectory, 'models', 'tiny-bert-cross-3'), '--json'));
     expect(told).toMatchObject({ kind: 'cross-encoder', numLabels: 3, dimension: null, pooling: [], prompts: {} });
+    // One that was saved has a modules.json too.
+    const saved = join(await copyOf('tiny-bert'), 'saved');
+    await using model = await CrossEncoder.load(join(goldenDirectory, 'models', 'tiny-bert-cross-3'));
+    await model.save(saved);
+    expect(JSON.parse(await inspect(saved, '--json'))).toMatchObject({ kind: 'cross-encoder', numLabels: 3 });
   });
 
   it('fails where there is no model', async () => {

@@ -360,7 +360,11 @@ describe('exit codes', () => {
   it('0 where its reader has read enough', async () => {
     const child = spawn(process.execPath, [main, 'search', 'river', 'docs.jsonl', '-m', model], { cwd: folder });
     child.stdout.destroy();
-    const ended = new Promise((resolve) => child.once('exit', (...how) => { resolve(how); }));
+    const ended = new Promise((resolve) =>
+      child.once('exit', (...how) => {
+        resolve(how);
+      }),
+    );
     expect(await ended).toEqual([0, null]);
   });
 });

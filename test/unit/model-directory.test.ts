@@ -185,6 +185,21 @@ describe('pooling', () => {
     expect(Math.hypot(...unit)).toBeCloseTo(1, 5);
   });
 
+  it('of several modes is saved in its order', async () => {
+    const directory = await copyOf('tiny-bert');
+    const saved = join(directory, 'saved');
+    for (const pooling_mode of [
+      ['mean', 'cls'],
+      ['cls', 'mean'],
+    ]) {
+      await writeFile(join(directory, '1_Pooling/config.json'), JSON.stringify({ pooling_mode }));
+      await using model = await SentenceTransformer.load(directory);
+      await model.save(saved);
+      await using loaded = await SentenceTransformer.load(saved);
+      expect(await loaded.encode('text')).toEqual(await model.encode('text'));
+    }
+  });
+
   it('refuses modes that are not known, by their name', async () => {
     const directory = await copyOf('tiny-bert');
     await configure(directory, { pooling_mode_lasttoken: true });
@@ -222,6 +237,25 @@ describe('the longest input', () => {
     }
     expect(lengths).toEqual([64, 10, positions - 2]);
     await expectCode(load(roberta, { maxSeqLength: 2 }), 'ERR_INVALID_ARGUMENT', /special tokens/);
+  });
+});
+
+describe('save', () => {
+  it('leaves no weights of another model that would be read first', async () => {
+    const onnx = await copyWithOnly('tiny-bert', 'onnx');
+    const target = await copyOf('tiny-bert-cross');
+    await using model = await SentenceTransformer.load(onnx);
+    await model.save(target);
+    await using loaded = await SentenceTransformer.load(target);
+    expect(await loaded.encode('text')).toEqual(await model.encode('text'));
+  });
+
+  it('drops what the configuration says of other labels', async () => {
+    const directory = await copyOf('tiny-bert');
+    await edit(directory, 'config.json', (json) => (json.problem_type = 'single_label_classification') && undefined);
+    await using model = await CrossEncoder.fromEncoder(directory, { numLabels: 1 });
+    await model.save(join(directory, 'saved'));
+    expect(JSON.parse(await readFile(join(directory, 'saved/config.json'), 'utf8'))).not.toHaveProperty('problem_type');
   });
 });
 

@@ -145,13 +145,60 @@ describe('special tokens', () => {
   });
 });
 
-it('pays no heed to truncation and padding in tokenizer.json', async () => {
+it('pays no heed to truncation and padding in tokenizer.json but for the side', async () => {
   const plain = await tokenizerOf(await copyOf('tiny-bert'));
   const tokenizer = await changed((json) => {
     json.truncation = { max_length: 4, strategy: 'LongestFirst', stride: 0, direction: 'Left' };
     json.padding = { strategy: { Fixed: 32 }, direction: 'Left', pad_id: 0, pad_type_id: 0, pad_token: '[PAD]' };
   });
   expect(tokenizer.single('a b c d e f', 64)).toEqual(plain.single('a b c d e f', 64));
+  expect(tokenizer.single('a b c d e f', 4).ids).toEqual(plain.single('e f', 4).ids);
+});
+
+describe('a tokenizer class that builds parts anew, as transformers 5 does', () => {
+  const withConfig = async (name: string, config: object): Promise<TextTokenizer> => {
+    const directory = await copyOf(name);
+    await edit(directory, 'tokenizer_config.json', (json) => {
+      delete json.tokenizer_class;
+      delete json.model_input_names;
+      Object.assign(json, config);
+    });
+    return tokenizerOf(directory);
+  };
+
+  it('BertTokenizer: lower-cases unless told not to, whatever tokenizer.json says', async () => {
+    const cased = await tokenizerOf(await copyOf('tiny-bert'));
+    for (const config of [
+      { tokenizer_class: 'BertTokenizerFast' },
+      {},
+      { tokenizer_class: 'BertTokenizer', do_lower_case: true },
+    ])
+      expect((await withConfig('tiny-bert', config)).ids('WORLD É')).toEqual(cased.ids('world e'));
+    const told = await withConfig('tiny-bert', { tokenizer_class: 'BertTokenizer', do_lower_case: false });
+    expect(told.ids('WORLD')).toEqual(cased.ids('WORLD'));
+    const accents = await withConfig('tiny-bert', { tokenizer_class: 'BertTokenizer', strip_accents: false });
+    expect(accents.ids('É')).toEqual(cased.ids('é'));
+  });
+
+  it('RobertaTokenizer: puts a space before a text only where it is told to', async () => {
+    const plain = await tokenizerOf(await copyOf('tiny-roberta'));
+    const spaced = await withConfig('tiny-roberta', { tokenizer_class: 'RobertaTokenizer', add_prefix_space: true });
+    expect(spaced.ids('world')).toEqual(plain.ids(' world'));
+    const unspaced = await withConfig('tiny-roberta', { tokenizer_class: 'RobertaTokenizer' });
+    expect(unspaced.ids('world')).toEqual(plain.ids('world'));
+  });
+
+  it('a generic one: no token types unless they are among the inputs', async () => {
+    const types = async (config: object): Promise<number[]> =>
+      (await withConfig('tiny-bert', config)).pair('a', 'b', 16).typeIds;
+    expect(await types({ tokenizer_class: 'PreTrainedTokenizerFast' })).toEqual([0, 0, 0, 0, 0]);
+    expect(await types({ tokenizer_class: 'BertTokenizer' })).toEqual([0, 0, 0, 1, 1]);
+    expect(await types({ tokenizer_class: 'BertTokenizer', model_input_names: ['input_ids'] })).toEqual([
+      0, 0, 0, 0, 0,
+    ]);
+    const names = ['input_ids', 'token_type_ids', 'attention_mask'];
+    expect(await types({ tokenizer_class: 'TokenizersBackend', model_input_names: names })).toEqual([0, 0, 0, 1, 1]);
+  });
 });
 
 it('lower-cases where the module asks for it', async () => {

@@ -79,6 +79,15 @@ describe('a map of characters', () => {
     expect(map.normalize('abc e😀👩\u200d👧e\u0301e')).toBe('abc e😀👩\u200d👧ée');
   });
 
+  it('replaces the same in long runs, which are cut', () => {
+    const map = Precompiled.fromBase64(charsmap(replacements));
+    const end = 'e\u0301👩\u200d👧🇰🇷🇫🇷e\u0301';
+    for (let length = 1010; length < 1040; length++)
+      expect(map.normalize('ก'.repeat(length) + end)).toBe('ก'.repeat(length) + map.normalize(end));
+    const marks = `ก${'\u0301'.repeat(5000)}`; // one grapheme
+    expect(map.normalize(marks + end)).toBe(map.normalize(marks) + map.normalize(end));
+  });
+
   it('of damaged bytes does no harm', () => {
     const random = randomNumbers(7);
     const whole = Buffer.from(charsmap(replacements), 'base64');

@@ -70,7 +70,11 @@ export function createNormalizer(config: NormalizerConfig): Normalize {
       return (text) => (text === '' ? text : config.prepend + text);
     case 'Replace': {
       const found = regExpOf(config.pattern);
-      return (text) => text.replace(found, () => config.content);
+      return (text) =>
+        bounded(
+          text.replace(found, () => config.content),
+          text,
+        );
     }
     case 'Precompiled': {
       if (!config.precompiled_charsmap) return (text) => text;
@@ -83,6 +87,13 @@ export function createNormalizer(config: NormalizerConfig): Normalize {
     }
   }
 }
+
+/** @throws Error where a step makes far more of a text than it was, as only a file that means harm does step after step */
+function bounded(text: string, before: string): string {
+  if (text.length <= Math.max(longestText, before.length)) return text;
+  throw new Error(`a normalizer made more than ${longestText} characters of a text`);
+}
+const longestText = 1 << 26;
 
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 

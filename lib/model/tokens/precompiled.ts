@@ -19,7 +19,20 @@ const simple = simpleRanges.map(([first, last]) => `${escaped(first)}-${escaped(
 /** Other characters, with the simple ones beside them. */
 const others = `[${simple}]?(?:[^${simple}]+[${simple}]?)+`;
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** Characters that are cut into graphemes at a time: the time for a run grows with the square of its length. */
+const windowUnits = 1024;
 const utf8 = new TextEncoder();
+
+function* graphemesOf(run: string): Generator<string, void, undefined> {
+  for (let start = 0, size = windowUnits; start < run.length;) {
+    const end = Math.min(run.length, start + size);
+    const found = Array.from(graphemes.segment(run.slice(start, end)), ({ segment }) => segment);
+    if (end < run.length) found.pop(); // it may go on
+    size = found.length > 0 ? windowUnits : 2 * size;
+    for (const grapheme of found) start += grapheme.length;
+    yield* found;
+  }
+}
 
 export class Precompiled {
   readonly #units: Uint32Array;
@@ -52,7 +65,7 @@ export class Precompiled {
   normalize(text: string): string {
     return text.replace(this.#changing, (run) => {
       let normalized = '';
-      for (const { segment } of graphemes.segment(run)) normalized += this.#grapheme(segment);
+      for (const grapheme of graphemesOf(run)) normalized += this.#grapheme(grapheme);
       return normalized;
     });
   }
