@@ -48,10 +48,12 @@ export interface EncoderBackendOptions {
 const opset = 24;
 
 /**
- * Places for a text are a multiple of this. Softmax sums whole vectors, then what is behind them, which onnxruntime's kernels for AVX do
- * as one more vector and the others value by value: with whole vectors alone a text's numbers are the same in every batch.
+ * Places for a text are a multiple of this: so a text's numbers are the same in every batch. Softmax sums whole vectors, then what is
+ * behind them, which onnxruntime's kernels for AVX do as one more vector and the others value by value. And where a head looks at
+ * the first token alone, the product of its one row sums keys by four, and what is behind them one by one.
  */
-const lanes = process.arch === 'x64' ? 1 : 4;
+const lanes: Readonly<Record<BackendOutputKind, number>> =
+  process.arch === 'x64' ? { hidden: 1, pooled: 1, logits: 4 } : { hidden: 4, pooled: 4, logits: 4 };
 
 /** A {@link Backend} over a graph of our own, on the stream of real tokens. */
 export class EncoderBackend implements Backend {
@@ -127,7 +129,8 @@ export class EncoderBackend implements Backend {
     const { padId, positionsFrom } = this.#encoder.architecture;
     const texts = starts.length - 1;
     const most = starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? 0)), 0);
-    const longest = most > longText ? most : Math.ceil(most / lanes) * lanes;
+    const step = lanes[this.output];
+    const longest = most > longText ? most : Math.ceil(most / step) * step;
     const ofTokens = (): Int64s => int64s(ids.length);
     const [words, positions, types, back] = [ofTokens(), ofTokens(), ofTokens(), ofTokens()];
     const [places, lengths, firsts] = [int64s(texts * longest), int64s(texts), int64s(texts)];

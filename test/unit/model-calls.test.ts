@@ -141,6 +141,18 @@ describe('predict and rank', () => {
     await expectCode(any.rank('a', ['b'], { topK: 0 }), 'ERR_INVALID_ARGUMENT', /topK/);
   });
 
+  it.each(['float32', 'int8'] as const)('score pairs alone as in a batch, to the bit, in %s', async (precision) => {
+    await using model = await CrossEncoder.load(join(goldenDirectory, 'models/tiny-bert-cross'), { precision });
+    const words = 'the river runs under a bridge 한국어 문장 하나 둘 셋'.split(' ');
+    const textOf = (length: number, from: number): string =>
+      Array.from({ length }, (_, i) => words[(from + i * 7) % words.length]!).join(' ');
+    const pairs = Array.from({ length: 150 }, (_, i) => [textOf(1 + (i % 5), i), textOf(1 + (i % 17), 3 * i)] as const);
+    const together = await model.predict(pairs, { activation: 'none' });
+    const alone: number[] = [];
+    for (const pair of pairs) alone.push((await model.predict([pair], { activation: 'none' }))[0]!);
+    expect([...together]).toEqual(alone);
+  });
+
   it('score a pair alone as among others', async () => {
     const pairs = long(20).map((text, i) => ['question', text.slice(0, 10 + 5 * i)] as const);
     const together = await cross.predict(pairs, { batchTokens: 300 });
