@@ -66,6 +66,8 @@ function repeated(names: readonly string[]): string | undefined {
 async function* readRows(path: string, delimiter: string, quotes: boolean): AsyncGenerator<Row, void, undefined> {
   const rows: Row[] = [];
   let line = 1;
+  let count = 0;
+  let returns = false;
   const parser = parse({
     delimiter,
     quote: quotes ? '"' : null,
@@ -77,6 +79,8 @@ async function* readRows(path: string, delimiter: string, quotes: boolean): Asyn
     on_record: (parsed: unknown) => {
       const { record, raw } = parsed as { record: string[]; raw: string }; // the option `raw` makes it so
       if (record.length > 1 || record[0] !== '') rows.push({ line, values: record });
+      count++;
+      returns ||= record.some((value) => /\r(?!\n)/.test(value));
       line += countLineFeeds(raw) + (raw.endsWith('\r') ? 1 : 0);
       return null;
     },
@@ -88,6 +92,9 @@ async function* readRows(path: string, delimiter: string, quotes: boolean): Asyn
       yield* rows.splice(0);
     }
     await feed(parser, undefined);
+    // Else a table of old would be read as its header alone.
+    if (count === 1 && returns)
+      throw badFile(`${path}:1`, 'lines that end in LF or CRLF', 'lines that end in CR alone');
   } catch (cause) {
     yield* rows.splice(0);
     if (cause instanceof FlatrankError) throw cause;

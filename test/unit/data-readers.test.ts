@@ -121,6 +121,7 @@ describe('readCsv', () => {
     ['a,b\n"x\ny",2\n1,"x"y\n', 'ERR_BAD_FILE Expected FILE:4 to be a row of delimited fields'],
     ['a,b\n1,2\n1,"x\n', 'ERR_BAD_FILE Expected FILE:3 to be a row of delimited fields'],
     ['a,b\n1,x"y"\n', 'ERR_BAD_FILE Expected FILE:2 to be a row of delimited fields'],
+    ['a,b\r1,2\r3,4\r', 'ERR_BAD_FILE Expected FILE:1 to be lines that end in LF or CRLF'],
     ['a,b,a\n1,2,3\n', 'ERR_BAD_FILE Expected FILE:1 to be a header row of different names but received "a" twice'],
   ])('refuses %j, naming the line the row begins on', async (content, expected) => {
     const path = file('bad.csv', content);
