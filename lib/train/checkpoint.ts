@@ -114,8 +114,9 @@ const bestPattern = /^best-\d+$/;
 
 /** The best model of a run with checkpoints, that of `step`: kept beside them, since a resumed run may find no better one. */
 export async function bestModel(folder: string, step: number): Promise<string | undefined> {
-  const directory = join(folder, `best-${step}`);
-  return (await readdir(folder).catch(() => [] as string[])).includes(`best-${step}`) ? directory : undefined;
+  const name = `best-${step}`;
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names.includes(name) ? join(folder, name) : undefined;
 }
 
 /** Puts what `save` writes beside the checkpoints of `folder` as the best model, instead of the one before. */
@@ -123,7 +124,7 @@ export async function keepBestModel(
   folder: string,
   step: number,
   save: (directory: string) => Promise<void>,
-): Promise<string> {
+): Promise<void> {
   const name = `best-${step}`;
   const temporary = join(folder, `.checkpoint-${step}.${randomUUID()}.tmp`);
   await save(temporary);
@@ -132,7 +133,6 @@ export async function keepBestModel(
   await syncFolder(folder);
   for (const other of await readdir(folder))
     if (bestPattern.test(other) && other !== name) await rm(join(folder, other), { recursive: true, force: true });
-  return join(folder, name);
 }
 
 /** Steps of the checkpoints in a folder, ascending; what a killed run left half written is removed. */
