@@ -122,7 +122,7 @@ export class EncoderBackend implements Backend {
   }
 
   async dispose(): Promise<void> {
-    await this.#session.release();
+    await undisturbed(() => this.#session.release());
   }
 
   #feeds({ ids, typeIds, starts }: TokenBatch, { skip, normalize }: PoolOptions): Record<string, Tensor> {

@@ -93,7 +93,7 @@ export class OnnxBackend implements Backend {
   }
 
   async dispose(): Promise<void> {
-    await this.#session.release();
+    await undisturbed(() => this.#session.release());
   }
 
   /** One input (count, width), padded on the right. */

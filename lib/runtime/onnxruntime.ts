@@ -28,7 +28,7 @@ export interface SessionOptions {
 /** The package, loaded on first use. @throws FlatrankError `ERR_NATIVE` where it cannot be */
 export async function importOnnxruntime(): Promise<Ort> {
   try {
-    return await import('onnxruntime-node');
+    return await undisturbed(() => import('onnxruntime-node'));
   } catch (error) {
     throw notLoaded(error);
   }

@@ -1,6 +1,6 @@
 /**
- * Worker threads that `process.exit()` does not interrupt in the middle of a model's run: onnxruntime-node's binding would then throw
- * through Node's own code, which ends the process by SIGABRT. The thread says when it is in such a call, and on exit the thread
+ * Worker threads that `process.exit()` does not interrupt while a model is opened, runs or is freed: onnxruntime-node's binding would
+ * then throw through Node's own code, which ends the process by SIGABRT. The thread says when it is in such a call, and on exit the thread
  * that started it waits for the end of the call.
  */
 import { Worker, workerData } from 'node:worker_threads';

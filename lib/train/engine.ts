@@ -85,8 +85,14 @@ export class Engine {
 
   /** Frees the sessions. */
   async dispose(): Promise<void> {
-    for (const compiled of this.#graphs.values()) await (await compiled).session.release();
-    for (const session of this.#losses.values()) await (await session).release();
+    for (const compiled of this.#graphs.values()) {
+      const { session } = await compiled;
+      await undisturbed(() => session.release());
+    }
+    for (const session of this.#losses.values()) {
+      const opened = await session;
+      await undisturbed(() => opened.release());
+    }
   }
 
   /** Embeddings part by part, the loss over all of them, then part by part again with the embeddings' gradients. */
