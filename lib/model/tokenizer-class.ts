@@ -20,7 +20,7 @@ const classOfModelType: Readonly<Record<string, string>> = {
 const classOf = ({ tokenizer_class: name }: TokenizerConfig, { model_type: type = '' }: EncoderConfig): string =>
   name?.replace(/Fast$/, '') ?? classOfModelType[type] ?? '';
 
-/** The tokenizer of tokenizer.json as transformers makes it. */
+/** The tokenizer of tokenizer.json as transformers makes it: the same object where that is what stands there. */
 export function asTransformersReads<F extends PipelineConfig>(
   file: F,
   tokenizer: TokenizerConfig,
@@ -28,18 +28,19 @@ export function asTransformersReads<F extends PipelineConfig>(
 ): F {
   const name = classOf(tokenizer, config);
   const { normalizer, pre_tokenizer: pre } = file;
-  if (bertLike.has(name) && normalizer?.type === 'BertNormalizer')
-    return {
-      ...file,
-      normalizer: {
-        ...normalizer,
-        lowercase: tokenizer.do_lower_case ?? true,
-        strip_accents: tokenizer.strip_accents ?? null,
-        handle_chinese_chars: tokenizer.tokenize_chinese_chars ?? true,
-      },
-    };
-  if (name === 'RobertaTokenizer' && pre?.type === 'ByteLevel')
-    return { ...file, pre_tokenizer: { ...pre, add_prefix_space: tokenizer.add_prefix_space ?? false } };
+  if (bertLike.has(name) && normalizer?.type === 'BertNormalizer') {
+    const lowercase = tokenizer.do_lower_case ?? true;
+    const accents = tokenizer.strip_accents ?? null;
+    const ideographs = tokenizer.tokenize_chinese_chars ?? true;
+    const { lowercase: l, strip_accents: a = null, handle_chinese_chars: i } = normalizer;
+    if (lowercase === l && accents === a && ideographs === i) return file;
+    const changed = { lowercase, strip_accents: accents, handle_chinese_chars: ideographs };
+    return { ...file, normalizer: { ...normalizer, ...changed } };
+  }
+  if (name === 'RobertaTokenizer' && pre?.type === 'ByteLevel') {
+    const spaced = tokenizer.add_prefix_space ?? false;
+    return spaced === pre.add_prefix_space ? file : { ...file, pre_tokenizer: { ...pre, add_prefix_space: spaced } };
+  }
   return file;
 }
 

@@ -72,6 +72,14 @@ it.each<[string, (json: any) => void]>([
   expect(() => new TokenPipeline(pipelineConfig.parse(json), false)).toThrow();
 });
 
+it('refuses normalizers that make a text longer without end', () => {
+  const json = structuredClone(files['bytes']);
+  const twice = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
+  json.normalizer = { type: 'Sequence', normalizers: Array.from({ length: 60 }, () => twice) };
+  const pipeline = new TokenPipeline(pipelineConfig.parse(json), false);
+  expect(() => pipeline.encode('a')).toThrow(/made more than/);
+});
+
 describe('a map of characters', () => {
   it('replaces graphemes, else characters', () => {
     const map = Precompiled.fromBase64(charsmap(replacements));

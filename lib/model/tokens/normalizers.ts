@@ -93,7 +93,7 @@ function bounded(text: string, before: string): string {
   if (text.length <= Math.max(longestText, before.length)) return text;
   throw new Error(`a normalizer made more than ${longestText} characters of a text`);
 }
-const longestText = 1 << 26;
+const longestText = 1 << 24;
 
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 
