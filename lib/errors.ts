@@ -90,10 +90,22 @@ export function checkString(name: string, value: unknown): string {
   throw invalidArgument(name, 'a string', value);
 }
 
+/** Checks that `value` is a boolean and returns it. */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(name, 'a boolean', value);
+}
+
 /** Checks that `value` is an array and returns it; `expectation` says of what. */
 export function checkArray<T>(name: string, value: readonly T[], expectation = 'an array'): readonly T[] {
   if (Array.isArray(value)) return value as readonly T[];
   throw invalidArgument(name, expectation, value);
+}
+
+/** Checks that `value` is an object (of options, say) and returns it. */
+export function checkObject<T extends object>(name: string, value: T): T {
+  if (typeof value === 'object' && (value as unknown) !== null && !Array.isArray(value)) return value;
+  throw invalidArgument(name, 'an object', value);
 }
 
 /** Checks that `value` is undefined or an AbortSignal, and throws its reason where it is aborted already. */

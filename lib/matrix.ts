@@ -1,4 +1,4 @@
-import { FlatrankError, describe, invalidArgument } from './errors.js';
+import { FlatrankError, checkInteger, describe, invalidArgument } from './errors.js';
 
 /** A row-major matrix of 32-bit floats: `rows` x `cols`, row `i` at `data[i * cols]`. */
 export class Matrix {
@@ -12,6 +12,8 @@ export class Matrix {
    * @throws FlatrankError `ERR_INVALID_ARGUMENT` where `data` is not a Float32Array of rows · cols values
    */
   constructor(data: Float32Array, rows: number, cols: number) {
+    checkInteger('rows', rows, 0);
+    checkInteger('cols', cols, 0);
     if (!(data instanceof Float32Array) || data.length !== rows * cols)
       throw invalidArgument('data', `a Float32Array of ${rows} x ${cols} values`, data);
     this.data = data;

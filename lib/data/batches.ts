@@ -1,4 +1,4 @@
-import { checkArray, checkInteger, invalidArgument } from '../errors.js';
+import { checkArray, checkInteger, checkObject, invalidArgument } from '../errors.js';
 import { Generator } from '../random/index.js';
 
 /** Which random order is meant: the same seed and epoch give the same one. */
@@ -10,8 +10,8 @@ export interface EpochOptions {
 }
 
 /** The examples in the random order of an epoch; what comes in stays as it is. */
-export function shuffled<T>(examples: readonly T[], { seed = 0, epoch = 0 }: EpochOptions = {}): T[] {
-  return generatorOf(seed, epoch).shuffle([...checkArray('examples', examples)]);
+export function shuffled<T>(examples: readonly T[], options: EpochOptions = {}): T[] {
+  return generatorOf(options).shuffle([...checkArray('examples', examples)]);
 }
 
 /**
@@ -24,10 +24,10 @@ export function shuffled<T>(examples: readonly T[], { seed = 0, epoch = 0 }: Epo
 export function* batchesWithoutDuplicates<E extends { readonly texts: readonly string[] }>(
   examples: readonly E[],
   batchSize: number,
-  { seed = 0, epoch = 0 }: EpochOptions = {},
+  options: EpochOptions = {},
 ): globalThis.Generator<E[], void, undefined> {
   checkInteger('batchSize', batchSize);
-  const random = generatorOf(seed, epoch);
+  const random = generatorOf(options);
   const order = random.shuffle([...checkArray('examples', examples)]);
   let next = 0;
   for (let count = Math.floor(order.length / batchSize); count > 0; count--) {
@@ -54,6 +54,7 @@ export function* batchesWithoutDuplicates<E extends { readonly texts: readonly s
   }
 }
 
-function generatorOf(seed: number, epoch: number): Generator {
+function generatorOf(options: EpochOptions): Generator {
+  const { seed = 0, epoch = 0 } = checkObject('options', options);
   return new Generator([checkInteger('seed', seed, 0), checkInteger('epoch', epoch, 0)]);
 }

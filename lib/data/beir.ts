@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FlatrankError, checkString } from '../errors.js';
+import { FlatrankError, checkObject, checkString } from '../errors.js';
 import { anyField, idField, numberField, stringField, type FileRecord } from './record.js';
 import { endingOf, readRecords, recordFormats } from './records.js';
 import { listFiles, locate, type DatasetOptions } from './source.js';
@@ -30,7 +30,7 @@ export interface BeirDataset {
  * @throws FlatrankError `ERR_NOT_FOUND` where a file is missing, `ERR_BAD_FILE` naming file, line and column
  */
 export async function loadBeir(source: string, options: DatasetOptions = {}): Promise<BeirDataset> {
-  const split = checkString('split', options.split ?? 'test');
+  const split = checkString('split', checkObject('options', options).split ?? 'test');
   const root = await locate(source, (file) => isPart(file, ['corpus', 'queries', split]), options);
   if (!(await stat(root)).isDirectory())
     throw new FlatrankError('ERR_NOT_FOUND', `Expected ${source} to be a directory with corpus, queries and qrels`);

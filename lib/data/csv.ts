@@ -1,5 +1,5 @@
 import { parse, type Parser } from 'csv-parse';
-import { FlatrankError, checkString, invalidArgument } from '../errors.js';
+import { FlatrankError, checkObject, checkString, invalidArgument } from '../errors.js';
 import type { FileRecord } from './record.js';
 import { badFile, countLineFeeds, readSegments } from './segments.js';
 
@@ -29,7 +29,7 @@ export const tsv: CsvOptions = { delimiter: '\t', quotes: false };
  * @throws FlatrankError `ERR_NOT_FOUND`, `ERR_BAD_FILE` naming file and line
  */
 export async function* readCsv(path: string, options: CsvOptions = {}): AsyncGenerator<FileRecord, void, undefined> {
-  const delimiter = checkString('delimiter', options.delimiter ?? ',');
+  const delimiter = checkString('delimiter', checkObject('options', options).delimiter ?? ',');
   const quotes = options.quotes ?? true;
   let header = options.columns === undefined ? undefined : checkColumns(options.columns);
   for await (const { line, values } of readRows(path, delimiter, quotes)) {

@@ -1,4 +1,4 @@
-import { checkString } from '../errors.js';
+import { checkObject, checkString } from '../errors.js';
 import { readMarkdown } from './markdown.js';
 import { idField, stringField, type FileRecord } from './record.js';
 import { endingOf, readRecords, recordFormats, unknownEnding } from './records.js';
@@ -45,7 +45,7 @@ export async function* readDocuments(
 ): AsyncGenerator<FileDocument, void, undefined> {
   const ending = endingOf(checkString('path', path));
   if (!endings.includes(ending)) throw unknownEnding(path, endings);
-  const text = checkString('textField', options.textField ?? 'text');
+  const text = checkString('textField', checkObject('options', options).textField ?? 'text');
   const id = checkString('idField', options.idField ?? 'id');
   if (Object.hasOwn(textReaders, ending)) {
     const blocks = textReaders[ending as keyof typeof textReaders](path);

@@ -1,4 +1,4 @@
-import { checkArray, checkInteger, checkString, describe, invalidArgument } from '../errors.js';
+import { checkArray, checkInteger, checkObject, checkString, describe, invalidArgument } from '../errors.js';
 import { Generator } from '../random/index.js';
 import { numberField, stringField, type FileRecord } from './record.js';
 import { readRecords, type ReadRecordsOptions } from './records.js';
@@ -49,7 +49,7 @@ export async function* readExamples(
   path: string,
   options: ReadExamplesOptions = {},
 ): AsyncGenerator<InputExample, void, undefined> {
-  let fields = options.textFields === undefined ? undefined : checkNames(options.textFields);
+  let fields = checkObject('options', options).textFields === undefined ? undefined : checkNames(options.textFields);
   let label = options.labelField === undefined ? undefined : checkString('labelField', options.labelField);
   const { maxLabel = 1 } = options;
   if (!(typeof maxLabel === 'number' && maxLabel > 0)) throw invalidArgument('maxLabel', 'a number above 0', maxLabel);
@@ -69,7 +69,7 @@ export async function* readExamples(
 
 /** A question and its paragraph as a positive example: what MultipleNegativesRankingLoss learns from. */
 export function positivePairs(rows: readonly { question: string; context: string }[]): InputExample[] {
-  return rows.map(({ question, context }) => ({ texts: [question, context], label: 1 }));
+  return checkArray('rows', rows).map((row, i) => ({ texts: textFields(row, i, ['question', 'context']), label: 1 }));
 }
 
 /**
@@ -79,10 +79,14 @@ export function positivePairs(rows: readonly { question: string; context: string
 export function labelledPairs(
   rows: readonly { question: string; context: string; irrelevantContext: string }[],
 ): InputExample[] {
-  return rows.flatMap(({ question, context, irrelevantContext }) => [
-    { texts: [question, context], label: 1 },
-    { texts: [question, irrelevantContext], label: 0 },
+  return checkArray('rows', rows).flatMap((row, i) => [
+    { texts: textFields(row, i, ['question', 'context']), label: 1 },
+    { texts: textFields(row, i, ['question', 'irrelevantContext']), label: 0 },
   ]);
+}
+
+function textFields<K extends string>(row: Readonly<Record<K, string>>, i: number, names: readonly K[]): string[] {
+  return names.map((name) => checkString(`rows[${i}].${name}`, checkObject(`rows[${i}]`, row)[name]));
 }
 
 /**
@@ -92,9 +96,10 @@ export function labelledPairs(
  */
 export function addIrrelevantContexts<T extends { context: string }>(
   rows: readonly T[],
-  { seed = 0 }: { seed?: number } = {},
+  options: { seed?: number } = {},
 ): (T & { irrelevantContext: string })[] {
   checkArray('rows', rows, 'an array of rows with `context`');
+  const seed = checkInteger('seed', checkObject('options', options).seed ?? 0, 0);
   const groups = new Map<string, number[]>();
   for (const [i, row] of rows.entries()) {
     const group = groups.get(checkString(`rows[${i}].context`, row?.context));
@@ -111,7 +116,7 @@ export function addIrrelevantContexts<T extends { context: string }>(
     firsts.set(context, first);
     first += group.length;
   }
-  const random = new Generator(checkInteger('seed', seed, 0));
+  const random = new Generator(seed);
   return rows.map((row) => {
     const own = groups.get(row.context)!.length;
     const drawn = random.integers(order.length - own);

@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer';
-import { checkString, describe } from '../errors.js';
+import { checkObject, checkString, describe } from '../errors.js';
 import { parseObject, type FileRecord } from './record.js';
 import { badFile, countLineFeeds, readSegments } from './segments.js';
 
@@ -18,7 +18,7 @@ export async function* readJsonArray(
   path: string,
   options: JsonArrayOptions = {},
 ): AsyncGenerator<FileRecord, void, undefined> {
-  const at = options.at === undefined ? undefined : checkString('at', options.at);
+  const at = checkObject('options', options).at === undefined ? undefined : checkString('at', options.at);
   const scanner = new ArrayScanner(path, at);
   for await (const segment of readSegments(path))
     for (const { text, line } of scanner.push(segment.text, segment.line))

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { checkString, describe } from '../errors.js';
+import { checkArray, checkObject, checkString, describe } from '../errors.js';
 import type { FileRecord } from './record.js';
 import { badFile, readError } from './segments.js';
 
@@ -38,10 +38,13 @@ export async function* readParquet(
   options: ParquetOptions = {},
 ): AsyncGenerator<FileRecord, void, undefined> {
   checkString('path', path);
+  const { columns } = checkObject('options', options);
+  if (columns !== undefined)
+    for (const [i, column] of checkArray('columns', columns).entries()) checkString(`columns[${i}]`, column);
   const { size } = await stat(path).catch((cause: unknown) => {
     throw readError(path, cause);
   });
-  const job: ParquetJob = { path, columns: options.columns };
+  const job: ParquetJob = { path, columns };
   const heap = baseHeap + Math.ceil((size / 2 ** 20) * heapPerMebibyte);
   const child = fork(fileURLToPath(new URL('./parquet-process.js', import.meta.url)), [JSON.stringify(job)], {
     execArgv: [`--max-old-space-size=${heap}`],

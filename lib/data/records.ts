@@ -1,4 +1,4 @@
-import { FlatrankError, checkOneOf, checkString } from '../errors.js';
+import { FlatrankError, checkObject, checkOneOf, checkString } from '../errors.js';
 import { readCsv, tsv, type CsvOptions } from './csv.js';
 import { readJsonArray, type JsonArrayOptions } from './json-array.js';
 import { readJsonl } from './jsonl.js';
@@ -49,7 +49,8 @@ export async function* readRecords(
 ): AsyncGenerator<FileRecord, void, undefined> {
   const ending = endingOf(checkString('path', path));
   const known = Object.hasOwn(recordFormats, ending) ? recordFormats[ending] : undefined;
-  if (options.format === undefined && known === undefined) throw unknownEnding(path, Object.keys(recordFormats));
+  if (checkObject('options', options).format === undefined && known === undefined)
+    throw unknownEnding(path, Object.keys(recordFormats));
   switch (checkOneOf('format', options.format ?? known, formats)) {
     case 'jsonl':
       return yield* readJsonl(path);

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FlatrankError, checkString, describe } from '../errors.js';
+import { FlatrankError, checkObject, checkString, describe } from '../errors.js';
 import { downloadSnapshot, isHubId } from '../hub/index.js';
 import { endingOf, recordFormats } from './records.js';
 
@@ -59,7 +59,10 @@ export async function datasetFiles(
   part: string | undefined,
   options: DatasetOptions,
 ): Promise<string[]> {
-  const wanted = options.split === undefined ? undefined : canonicalSplit(checkString('split', options.split));
+  const wanted =
+    checkObject('options', options).split === undefined
+      ? undefined
+      : canonicalSplit(checkString('split', options.split));
   const include: FileChoice = (file) =>
     Object.hasOwn(recordFormats, endingOf(file)) && (wanted === undefined || splitOf(file) === wanted);
   const isPart: FileChoice = (file) => part === undefined || wordsOf(file).includes(part);

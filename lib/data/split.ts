@@ -3,7 +3,7 @@
  * words, and characters as the last resort; then packed up to the limit. What fits is the model's own count of tokens,
  * asked for many texts at a time.
  */
-import { checkInteger, describe, FlatrankError, invalidArgument } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, describe, invalidArgument } from '../errors.js';
 import { type Atom, type Place, breakAtom, isFinest, placeBehind } from './atoms.js';
 import type { TextBlock } from './blocks.js';
 
@@ -56,7 +56,10 @@ export async function* splitBlocks(
   counter: TokenCounter,
   options: SplitOptions = {},
 ): AsyncGenerator<Piece, void, undefined> {
-  const maxTokens = checkInteger('maxTokens', options.maxTokens ?? counter.maxSeqLength);
+  const maxTokens = checkInteger(
+    'maxTokens',
+    checkObject('options', options).maxTokens ?? checkObject('counter', counter).maxSeqLength,
+  );
   const [special, withBreak] = await count(counter, ['', `a${paragraphBreak}a`, 'a a'], (counts) => [
     counts[0]!,
     Math.max(0, counts[1]! - counts[2]!),

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { checkArray, checkInteger, invalidArgument } from '../errors.js';
+import { checkArray, checkBoolean, checkInteger, checkObject, invalidArgument } from '../errors.js';
 import { Generator, type Seed } from '../random/index.js';
 
 /** Options of {@link trainTestSplit}. */
@@ -22,12 +22,10 @@ export interface TrainTestSplitOptions {
  * permutation, of which the first rows are test and the next ones train.
  * @throws FlatrankError `ERR_INVALID_ARGUMENT` for sizes that leave no row or ask for more than there are
  */
-export function trainTestSplit<T>(
-  rows: readonly T[],
-  { testSize, trainSize, seed, shuffle = true }: TrainTestSplitOptions = {},
-): { train: T[]; test: T[] } {
+export function trainTestSplit<T>(rows: readonly T[], options: TrainTestSplitOptions = {}): { train: T[]; test: T[] } {
+  const { testSize, trainSize, seed, shuffle = true } = checkObject('options', options);
   checkArray('rows', rows);
-  if (typeof shuffle !== 'boolean') throw invalidArgument('shuffle', 'a boolean', shuffle);
+  checkBoolean('shuffle', shuffle);
   const { trainCount, testCount } = countsOf(rows.length, testSize, trainSize);
   if (!shuffle) return { train: rows.slice(0, trainCount), test: rows.slice(trainCount, trainCount + testCount) };
   const order = new Generator(seed ?? randomInt(2 ** 48 - 1)).permutation(rows.length);

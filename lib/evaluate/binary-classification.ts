@@ -1,7 +1,7 @@
 import type { InputExample } from '../data/index.js';
-import { invalidArgument } from '../errors.js';
+import { checkObject, invalidArgument } from '../errors.js';
 import type { SimilarityFunction } from '../model/index.js';
-import { checkNumbers, checkSameLength, checkTexts, optional } from './checks.js';
+import { checkExamples, checkNumbers, checkSameLength, checkTexts, optional } from './checks.js';
 import { checkEncoder, embed, Progress } from './embed.js';
 import { Evaluator, type EvaluatedEncoder, type EvaluateOptions, type Metrics } from './evaluator.js';
 import { checkSimilarities, chooseSimilarities, pairSimilarities, rowsBetween } from './similarities.js';
@@ -36,7 +36,7 @@ export class BinaryClassificationEvaluator extends Evaluator<EvaluatedEncoder> {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: BinaryClassificationOptions) {
-    super(options.name);
+    super(checkObject('options', options).name);
     this.sentences1 = checkTexts('sentences1', options.sentences1);
     this.sentences2 = checkTexts('sentences2', options.sentences2);
     checkSameLength('sentences2', this.sentences2, this.sentences1.length);
@@ -50,11 +50,12 @@ export class BinaryClassificationEvaluator extends Evaluator<EvaluatedEncoder> {
     examples: readonly InputExample[],
     options: Omit<BinaryClassificationOptions, 'sentences1' | 'sentences2' | 'labels'> = {},
   ): BinaryClassificationEvaluator {
+    const pairs = checkExamples('examples', examples, 2);
     return new BinaryClassificationEvaluator({
-      ...options,
-      sentences1: examples.map(({ texts }) => texts[0]!),
-      sentences2: examples.map(({ texts }) => texts[1]!),
-      labels: examples.map(({ label }) => label!),
+      ...checkObject('options', options),
+      sentences1: pairs.map(({ texts }) => texts[0]!),
+      sentences2: pairs.map(({ texts }) => texts[1]!),
+      labels: pairs.map(({ label }) => label!),
     });
   }
 

@@ -1,4 +1,4 @@
-import { checkInteger, checkString } from '../errors.js';
+import { checkInteger, checkObject, checkString, invalidArgument } from '../errors.js';
 import { checkTexts } from './checks.js';
 
 /** Options of {@link Bm25}. */
@@ -19,7 +19,10 @@ export class Bm25 {
   readonly #count: number;
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
-  constructor(documents: readonly string[], { k1 = 1.5, b = 0.75 }: Bm25Options = {}) {
+  constructor(documents: readonly string[], options: Bm25Options = {}) {
+    const { k1 = 1.5, b = 0.75 } = checkObject('options', options);
+    if (typeof k1 !== 'number' || !(k1 >= 0)) throw invalidArgument('k1', 'a number of at least 0', k1);
+    if (typeof b !== 'number' || !(b >= 0 && b <= 1)) throw invalidArgument('b', 'a number from 0 to 1', b);
     const words = checkTexts('documents', documents).map(wordsOf);
     this.#count = words.length;
     const averageLength = words.reduce((sum, { length }) => sum + length, 0) / words.length;

@@ -1,4 +1,5 @@
-import { checkInteger, invalidArgument } from '../errors.js';
+import type { InputExample } from '../data/index.js';
+import { checkArray, checkInteger, checkObject, invalidArgument } from '../errors.js';
 
 /** Checks that `value` is an array of strings, and copies it. */
 export function checkTexts(name: string, value: unknown): readonly string[] {
@@ -30,6 +31,15 @@ export function checkPairs(name: string, value: unknown): readonly (readonly [st
       return [...(pair as [string, string])] as const;
     throw invalidArgument(`${name}[${i}]`, 'a pair of strings', pair);
   });
+}
+
+/** Checks that `value` is an array of examples of `count` texts at least, and returns it. */
+export function checkExamples(name: string, value: readonly InputExample[], count: number): readonly InputExample[] {
+  for (const [i, example] of checkArray(name, value, 'an array of examples').entries()) {
+    const texts = checkTexts(`${name}[${i}].texts`, checkObject(`${name}[${i}]`, example).texts);
+    if (texts.length < count) throw invalidArgument(`${name}[${i}].texts`, `${count} texts at least`, texts);
+  }
+  return value;
 }
 
 /** Checks that `value` is undefined or an array of positive integers. */

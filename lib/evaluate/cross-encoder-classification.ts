@@ -1,4 +1,4 @@
-import { FlatrankError, checkInteger, describe } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, describe } from '../errors.js';
 import { checkBinary } from './binary-classification.js';
 import { checkNumbers, checkPairs, optional } from './checks.js';
 import { checkCrossEncoder, Progress } from './embed.js';
@@ -29,7 +29,7 @@ export class CrossEncoderClassificationEvaluator extends Evaluator<EvaluatedCros
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: CrossEncoderClassificationOptions) {
-    super(options.name);
+    super(checkObject('options', options).name);
     this.sentencePairs = checkPairs('sentencePairs', options.sentencePairs);
     this.labels = checkNumbers('labels', options.labels, this.sentencePairs.length);
     for (const [i, label] of this.labels.entries()) checkInteger(`labels[${i}]`, label, 0);

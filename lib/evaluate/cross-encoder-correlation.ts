@@ -1,6 +1,6 @@
 import type { InputExample } from '../data/index.js';
-import { invalidArgument } from '../errors.js';
-import { checkNumbers, checkPairs, optional } from './checks.js';
+import { checkObject, invalidArgument } from '../errors.js';
+import { checkExamples, checkNumbers, checkPairs, optional } from './checks.js';
 import { pearson, spearman } from './correlation.js';
 import { checkCrossEncoder, predict, Progress } from './embed.js';
 import { Evaluator, type EvaluatedCrossEncoder, type EvaluateOptions, type Metrics } from './evaluator.js';
@@ -29,7 +29,7 @@ export class CrossEncoderCorrelationEvaluator extends Evaluator<EvaluatedCrossEn
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: CrossEncoderCorrelationOptions) {
-    super(options.name, 'spearman');
+    super(checkObject('options', options).name, 'spearman');
     this.sentencePairs = checkPairs('sentencePairs', options.sentencePairs);
     this.scores = checkNumbers('scores', options.scores, this.sentencePairs.length);
     if (this.scores.length < 2) throw invalidArgument('scores', 'two numbers at least', options.scores);
@@ -42,10 +42,11 @@ export class CrossEncoderCorrelationEvaluator extends Evaluator<EvaluatedCrossEn
     examples: readonly InputExample[],
     options: Omit<CrossEncoderCorrelationOptions, 'sentencePairs' | 'scores'> = {},
   ): CrossEncoderCorrelationEvaluator {
+    const pairs = checkExamples('examples', examples, 2);
     return new CrossEncoderCorrelationEvaluator({
-      ...options,
-      sentencePairs: examples.map(({ texts }) => texts as unknown as [string, string]),
-      scores: examples.map(({ label }) => label!),
+      ...checkObject('options', options),
+      sentencePairs: pairs.map(({ texts }) => texts as unknown as [string, string]),
+      scores: pairs.map(({ label }) => label!),
     });
   }
 

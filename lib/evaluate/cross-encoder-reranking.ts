@@ -1,4 +1,4 @@
-import { checkArray, checkInteger, invalidArgument } from '../errors.js';
+import { checkArray, checkInteger, checkObject, invalidArgument } from '../errors.js';
 import { checkTexts, optional } from './checks.js';
 import { checkCrossEncoder, predict, Progress } from './embed.js';
 import { Evaluator, type EvaluatedCrossEncoder, type EvaluateOptions, type Metrics } from './evaluator.js';
@@ -33,7 +33,7 @@ export class CrossEncoderRerankingEvaluator extends Evaluator<EvaluatedCrossEnco
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: CrossEncoderRerankingOptions) {
-    const atK = checkInteger('atK', options.atK ?? 10);
+    const atK = checkInteger('atK', checkObject('options', options).atK ?? 10);
     super(options.name, `ndcg@${atK}`);
     this.atK = atK;
     this.#options = options;

@@ -1,4 +1,4 @@
-import { FlatrankError, describe, invalidArgument } from '../errors.js';
+import { FlatrankError, checkObject, describe, invalidArgument } from '../errors.js';
 import { Matrix } from '../matrix.js';
 import { notify, type OnProgress } from '../runtime/progress.js';
 import type {
@@ -21,7 +21,7 @@ export class Progress {
 
   constructor(total: number, options: EvaluateOptions) {
     this.#total = total;
-    this.#onProgress = options.onProgress;
+    this.#onProgress = checkObject('options', options).onProgress;
     this.signal = options.signal;
   }
 

@@ -1,7 +1,7 @@
-import { checkOneOf, invalidArgument } from '../errors.js';
+import { checkObject, checkOneOf, invalidArgument } from '../errors.js';
 import { similarityFunctions, type SimilarityFunction } from '../model/index.js';
 import type { InputExample } from '../data/index.js';
-import { checkNumbers, checkSameLength, checkTexts, optional } from './checks.js';
+import { checkExamples, checkNumbers, checkSameLength, checkTexts, optional } from './checks.js';
 import { pearson, spearman } from './correlation.js';
 import { checkEncoder, embed, Progress } from './embed.js';
 import { Evaluator, type EvaluatedEncoder, type EvaluateOptions, type Metrics } from './evaluator.js';
@@ -43,7 +43,7 @@ export class EmbeddingSimilarityEvaluator extends Evaluator<EvaluatedEncoder> {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: EmbeddingSimilarityOptions) {
-    super(options.name);
+    super(checkObject('options', options).name);
     this.sentences1 = checkTexts('sentences1', options.sentences1);
     this.sentences2 = checkTexts('sentences2', options.sentences2);
     checkSameLength('sentences2', this.sentences2, this.sentences1.length);
@@ -63,11 +63,12 @@ export class EmbeddingSimilarityEvaluator extends Evaluator<EvaluatedEncoder> {
     examples: readonly InputExample[],
     options: Omit<EmbeddingSimilarityOptions, 'sentences1' | 'sentences2' | 'scores'> = {},
   ): EmbeddingSimilarityEvaluator {
+    const pairs = checkExamples('examples', examples, 2);
     return new EmbeddingSimilarityEvaluator({
-      ...options,
-      sentences1: examples.map(({ texts }) => texts[0]!),
-      sentences2: examples.map(({ texts }) => texts[1]!),
-      scores: examples.map(({ label }) => label!),
+      ...checkObject('options', options),
+      sentences1: pairs.map(({ texts }) => texts[0]!),
+      sentences2: pairs.map(({ texts }) => texts[1]!),
+      scores: pairs.map(({ label }) => label!),
     });
   }
 

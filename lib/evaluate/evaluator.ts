@@ -1,3 +1,4 @@
+import { checkString } from '../errors.js';
 import type { OnProgress } from '../model/index.js';
 
 /** What an evaluator measured: values by name, names as Python's sentence-transformers has them. */
@@ -73,7 +74,7 @@ export abstract class Evaluator<Model> implements Evaluates<Model> {
 
   /** @param primary the primary metric, where it does not depend on the model */
   constructor(name: string | undefined, primary?: string) {
-    this.name = name ?? '';
+    this.name = checkString('name', name ?? '');
     if (primary !== undefined) this.#primary = this.#named(primary);
   }
 

@@ -1,4 +1,4 @@
-import { checkInteger } from '../errors.js';
+import { checkInteger, checkObject } from '../errors.js';
 import { rerankHits } from '../retriever/rerank.js';
 import { checkBlend } from '../retriever/checks.js';
 import { toScore } from '../retriever/metric.js';
@@ -37,7 +37,7 @@ export interface HitRateWithRerankReport extends HitRate {
  * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_MODEL`, `ERR_NON_FINITE`; `signal.reason` where aborted
  */
 export async function evaluateHitRateWithRerank(options: HitRateWithRerankOptions): Promise<HitRateWithRerankReport> {
-  const { rows, crossEncoder, metric = 'l2', signal, onProgress } = options;
+  const { rows, crossEncoder, metric = 'l2', signal, onProgress } = checkObject('options', options);
   checkCrossEncoder(crossEncoder);
   const blend = checkBlend(options);
   const least = options.crossK === undefined ? 1 : checkInteger('crossK', options.crossK);

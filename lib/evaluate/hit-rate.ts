@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf } from '../errors.js';
+import { checkInteger, checkObject, checkOneOf } from '../errors.js';
 import { IndexFlatIP, IndexFlatL2 } from '../flat/index.js';
 import { Matrix } from '../matrix.js';
 import { normalizeRows } from '../model/similarity.js';
@@ -57,7 +57,7 @@ export interface Retrieved {
 
 /** Retrieves the contexts of each question, one at a time and then all together. */
 export async function retrieve(options: HitRateOptions): Promise<Retrieved> {
-  const { rows, encoder, signal } = options;
+  const { rows, encoder, signal } = checkObject('options', options);
   const metric = checkOneOf('metric', options.metric ?? 'l2', metrics);
   checkRows(rows);
   checkEncoder(encoder);

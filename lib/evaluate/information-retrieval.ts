@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, invalidArgument } from '../errors.js';
+import { checkInteger, checkObject, checkOneOf, invalidArgument } from '../errors.js';
 import type { Matrix } from '../matrix.js';
 import { similarityFunctions, type SimilarityFunction } from '../model/index.js';
 import { checkCounts, optional } from './checks.js';
@@ -61,7 +61,7 @@ export class InformationRetrievalEvaluator extends Evaluator<EvaluatedEncoder> {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT`, also where no query has relevant documents */
   constructor(options: InformationRetrievalOptions) {
-    super(options.name);
+    super(checkObject('options', options).name);
     const relevant = new Map(entriesOf('relevantDocs', options.relevantDocs));
     for (const [id, query] of entriesOf('queries', options.queries)) {
       const ids = relevantIds(`relevantDocs[${id}]`, relevant.get(id));

@@ -1,4 +1,4 @@
-import { checkArray, checkInteger, checkOneOf, invalidArgument } from '../errors.js';
+import { checkArray, checkInteger, checkObject, checkOneOf, invalidArgument } from '../errors.js';
 import { similarityFunctions, type SimilarityFunction } from '../model/index.js';
 import { similarityMatrix } from '../model/similarity.js';
 import { optional } from './checks.js';
@@ -32,7 +32,7 @@ export class RerankingEvaluator extends Evaluator<EvaluatedEncoder> {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT`, also where no sample has a positive and a negative */
   constructor(options: RerankingOptions) {
-    const atK = checkInteger('atK', options.atK ?? 10);
+    const atK = checkInteger('atK', checkObject('options', options).atK ?? 10);
     super(options.name, `ndcg@${atK}`);
     this.atK = atK;
     checkOneOf('similarityFnName', options.similarityFnName ?? 'cosine', similarityFunctions);

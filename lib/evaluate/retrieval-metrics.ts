@@ -1,3 +1,5 @@
+import { checkArray, checkInteger, checkObject, invalidArgument } from '../errors.js';
+import { checkTexts } from './checks.js';
 import { discount, idealDcg, mean } from './ranking-metrics.js';
 
 /** At which ranks retrieval is measured. */
@@ -24,12 +26,23 @@ export const defaultCutoffs: RetrievalCutoffs = {
  * queries.
  * @param rankings for each query the ids of documents, best first
  * @param relevant for each query the ids of its relevant documents, one at least
+ * @throws FlatrankError `ERR_INVALID_ARGUMENT`
  */
 export function retrievalMetrics(
   rankings: readonly (readonly string[])[],
   relevant: readonly ReadonlySet<string>[],
   cutoffs: RetrievalCutoffs = defaultCutoffs,
 ): Record<string, number> {
+  for (const [i, ranking] of checkArray('rankings', rankings).entries()) checkTexts(`rankings[${i}]`, ranking);
+  if (checkArray('relevant', relevant).length !== rankings.length)
+    throw invalidArgument('relevant', `an array of ${rankings.length} sets, one for each ranking`, relevant);
+  for (const [i, ids] of relevant.entries())
+    if (!(ids instanceof Set) || ids.size === 0)
+      throw invalidArgument(`relevant[${i}]`, 'a set of one id at least', ids);
+  checkObject('cutoffs', cutoffs);
+  for (const name of Object.keys(defaultCutoffs) as (keyof RetrievalCutoffs)[])
+    for (const k of checkArray(`cutoffs.${name}`, cutoffs[name])) checkInteger(`cutoffs.${name}`, k);
+
   const hits = rankings.map((ranking, i) => ranking.map((id) => relevant[i]!.has(id)));
   const counts = relevant.map(({ size }) => size);
   const average = (measure: (hit: readonly boolean[], relevantCount: number) => number): number =>

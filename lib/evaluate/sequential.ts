@@ -1,4 +1,4 @@
-import { checkArray, invalidArgument } from '../errors.js';
+import { checkArray, checkObject, invalidArgument } from '../errors.js';
 import { Evaluator, type Evaluates, type EvaluateOptions, type Metrics } from './evaluator.js';
 
 /**
@@ -46,7 +46,7 @@ export class SequentialEvaluator<Model> extends Evaluator<Model> {
 /** The value of a result that models are compared by: its primary metric, else its first one. */
 export function primaryScore(evaluator: Evaluates<never>, result: Metrics | number): number {
   if (typeof result === 'number') return result;
-  const name = evaluator.primaryMetric ?? Object.keys(result)[0];
+  const name = checkObject('evaluator', evaluator).primaryMetric ?? Object.keys(checkObject('result', result))[0];
   return (name === undefined ? undefined : result[name]) ?? NaN;
 }
 

@@ -1,7 +1,7 @@
 import type { InputExample } from '../data/index.js';
-import { checkOneOf, invalidArgument } from '../errors.js';
+import { checkObject, checkOneOf, invalidArgument } from '../errors.js';
 import { similarityFunctions, type SimilarityFunction } from '../model/index.js';
-import { checkSameLength, checkTexts, optional } from './checks.js';
+import { checkExamples, checkSameLength, checkTexts, optional } from './checks.js';
 import { checkEncoder, embed, Progress } from './embed.js';
 import { Evaluator, type EvaluatedEncoder, type EvaluateOptions, type Metrics } from './evaluator.js';
 import { checkSimilarities, chooseSimilarities, pairSimilarities, rowsBetween } from './similarities.js';
@@ -38,7 +38,7 @@ export class TripletEvaluator extends Evaluator<EvaluatedEncoder> {
 
   /** @throws FlatrankError `ERR_INVALID_ARGUMENT` */
   constructor(options: TripletOptions) {
-    super(options.name);
+    super(checkObject('options', options).name);
     const anchors = checkTexts('anchors', options.anchors);
     const positives = checkTexts('positives', options.positives);
     const negatives = checkTexts('negatives', options.negatives);
@@ -59,8 +59,14 @@ export class TripletEvaluator extends Evaluator<EvaluatedEncoder> {
     examples: readonly InputExample[],
     options: Omit<TripletOptions, 'anchors' | 'positives' | 'negatives'> = {},
   ): TripletEvaluator {
-    const column = (i: number): string[] => examples.map(({ texts }) => texts[i]!);
-    return new TripletEvaluator({ ...options, anchors: column(0), positives: column(1), negatives: column(2) });
+    const triplets = checkExamples('examples', examples, 3);
+    const column = (i: number): string[] => triplets.map(({ texts }) => texts[i]!);
+    return new TripletEvaluator({
+      ...checkObject('options', options),
+      anchors: column(0),
+      positives: column(1),
+      negatives: column(2),
+    });
   }
 
   override async evaluate(model: EvaluatedEncoder, options: EvaluateOptions = {}): Promise<Metrics> {

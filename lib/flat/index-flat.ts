@@ -1,5 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FlatrankError, checkInteger, checkOneOf, checkSignal, checkString, invalidArgument } from '../errors.js';
+import {
+  FlatrankError,
+  checkBoolean,
+  checkInteger,
+  checkObject,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  invalidArgument,
+} from '../errors.js';
 import { faissHeaderBytes } from '../formats/faiss.js';
 import { rowsOf, type MatrixLike } from '../matrix.js';
 import { native, runNative, type NativeFlatIndex, type NativeMetric } from '../native.js';
@@ -26,7 +35,7 @@ export abstract class IndexFlat {
   /** @internal */
   protected constructor(name: string, metric: NativeMetric, dimension: number, options: IndexFlatOptions) {
     checkInteger('dimension', dimension);
-    const device = checkOneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']);
+    const device = checkOneOf('device', checkObject('options', options).device ?? 'cpu', ['cpu', 'cuda']);
     const codes = checkOneOf('codes', options.codes ?? 'int8', ['int8', 'none']);
     const threads = Math.min(checkInteger('threads', options.threads ?? threadBudget()), threadBudget());
     this.dimension = dimension;
@@ -60,7 +69,7 @@ export abstract class IndexFlat {
    */
   add(x: MatrixLike, options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#calls.run(async () => {
-      const signal = checkSignal(options.signal);
+      const signal = checkSignal(checkObject('options', options).signal);
       const { data, rows } = rowsOf('x', x, this.dimension);
       await this.#append(signal, () => this.#stage(data, rows * this.dimension, signal));
     });
@@ -114,7 +123,7 @@ export abstract class IndexFlat {
    */
   search(queries: MatrixLike, k: number, options: SearchOptions = {}): Promise<SearchResult> {
     return this.#calls.run(async () => {
-      const signal = checkSignal(options.signal);
+      const signal = checkSignal(checkObject('options', options).signal);
       const { data } = rowsOf('queries', queries, this.dimension);
       checkInteger('k', k);
       const selection = this.#selection(options.selector);
@@ -130,7 +139,7 @@ export abstract class IndexFlat {
    */
   rangeSearch(queries: MatrixLike, radius: number, options: SearchOptions = {}): Promise<RangeSearchResult> {
     return this.#calls.run(async () => {
-      const signal = checkSignal(options.signal);
+      const signal = checkSignal(checkObject('options', options).signal);
       const { data } = rowsOf('queries', queries, this.dimension);
       if (typeof radius !== 'number' || Number.isNaN(radius)) throw invalidArgument('radius', 'a number', radius);
       const selection = this.#selection(options.selector);
@@ -163,7 +172,7 @@ export abstract class IndexFlat {
    */
   removeIds(selector: IDSelector, options: { signal?: AbortSignal } = {}): Promise<number> {
     return this.#calls.run(async () => {
-      const signal = checkSignal(options.signal);
+      const signal = checkSignal(checkObject('options', options).signal);
       checkSelector('selector', selector);
       return this.#writers.take(signal, () => {
         const labels = labelsBelow(this.#index.ntotal, selector);
@@ -179,7 +188,7 @@ export abstract class IndexFlat {
    */
   write(path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#calls.run(async () => {
-      const signal = checkSignal(options.signal);
+      const signal = checkSignal(checkObject('options', options).signal);
       checkString('path', path);
       await this.#writers.take(signal, () =>
         writeIndexFile(
@@ -199,9 +208,8 @@ export abstract class IndexFlat {
     metric: NativeMetric,
     make: (dimension: number) => T,
   ): Promise<T> {
-    const signal = checkSignal(options.signal);
-    const mmap = options.mmap ?? false;
-    if (typeof mmap !== 'boolean') throw invalidArgument('mmap', 'a boolean', mmap);
+    const signal = checkSignal(checkObject('options', options).signal);
+    const mmap = checkBoolean('mmap', options.mmap ?? false);
     const file = await IndexFile.open(checkString('path', path));
     try {
       const { header } = file;

@@ -1,4 +1,4 @@
-import { FlatrankError, checkInteger, checkOneOf, checkSignal, invalidArgument } from '../errors.js';
+import { checkArray, checkInteger, checkObject, checkOneOf, checkSignal, invalidArgument } from '../errors.js';
 import { native, runNative } from '../native.js';
 import type { SearchResult } from './types.js';
 
@@ -25,17 +25,18 @@ export async function mergeSearchResults(
   results: readonly SearchResult[],
   options: MergeOptions,
 ): Promise<SearchResult> {
-  const signal = checkSignal(options.signal);
-  if (!(results instanceof Array)) throw invalidArgument('results', 'an array of search results', results);
+  const signal = checkSignal(checkObject('options', options).signal);
+  for (const [i, result] of checkArray('results', results, 'an array of search results').entries())
+    checkObject(`results[${i}]`, result);
   const k = checkInteger('k', options.k);
   const queries = checkInteger('queries', options.queries, 0);
   const descending = checkOneOf('metric', options.metric, ['l2', 'ip']) === 'ip';
   const offsets = options.labelOffsets ?? results.map(() => 0);
-  if (offsets.length !== results.length)
-    throw new FlatrankError(
-      'ERR_INVALID_ARGUMENT',
-      `Expected \`labelOffsets\` to have one value a result (${results.length}) but received ${offsets.length}`,
-    );
+  if (checkArray('labelOffsets', offsets).length !== results.length)
+    throw invalidArgument('labelOffsets', `an array of ${results.length} numbers, one for each result`, offsets);
+  for (const [i, offset] of offsets.entries())
+    if (checkInteger(`labelOffsets[${i}]`, offset, 0) >= 2 ** 31)
+      throw invalidArgument(`labelOffsets[${i}]`, 'below 2^31', offset);
   return runNative(signal, (cancellation) =>
     native().mergeShards(
       results.map(({ distances }) => distances),

@@ -1,4 +1,4 @@
-import { FlatrankError, checkInteger, checkOneOf, checkString, invalidArgument } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, checkOneOf, checkString, invalidArgument } from '../errors.js';
 import { warnOfFallback } from '../runtime/device.js';
 import { ModelWorker } from '../runtime/model-worker.js';
 import { modelThreads } from '../runtime/threads.js';
@@ -97,7 +97,7 @@ export class CrossEncoder {
    * @throws FlatrankError as {@link load}; `ERR_UNSUPPORTED` also where the directory holds no checkpoint
    */
   static async fromEncoder(dirOrHubId: string, o: FromEncoderOptions = {}): Promise<CrossEncoder> {
-    const labels = checkInteger('numLabels', o.numLabels ?? 1);
+    const labels = checkInteger('numLabels', checkObject('options', o).numLabels ?? 1);
     return CrossEncoder.#open(dirOrHubId, o, { type: 'new-head', labels, seed: checkSeed(o.seed) });
   }
 
@@ -164,7 +164,7 @@ export class CrossEncoder {
   async rank(query: string, documents: readonly string[], o: RankOptions = {}): Promise<RankedDocument[]> {
     checkString('query', query);
     const texts = checkTexts('documents', documents);
-    const topK = o.topK === undefined ? texts.length : checkInteger('topK', o.topK);
+    const topK = checkObject('options', o).topK === undefined ? texts.length : checkInteger('topK', o.topK);
     if (this.numLabels !== 1)
       throw new FlatrankError(
         'ERR_UNSUPPORTED',

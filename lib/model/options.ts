@@ -1,5 +1,14 @@
 /** What the calls of both kinds of model take, and its checks. */
-import { checkInteger, checkOneOf, checkSignal, checkString, FlatrankError, invalidArgument } from '../errors.js';
+import {
+  FlatrankError,
+  checkBoolean,
+  checkInteger,
+  checkObject,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  invalidArgument,
+} from '../errors.js';
 import type { Precision } from '../runtime/backend.js';
 import { resolveDevice, type Device } from '../runtime/device.js';
 import { checkCallback, notify, type OnProgress } from '../runtime/progress.js';
@@ -57,7 +66,7 @@ export function checkLoad(
 ): { directory: string; device: Device; threads: number; precision: Precision } {
   const directory = checkString('dirOrHubId', dirOrHubId);
   if (directory === '') throw invalidArgument('dirOrHubId', 'the path of a model directory', directory);
-  checkOptions(o);
+  checkObject('options', o);
   checkSignal(o.signal);
   checkCallback('onProgress', o.onProgress);
   const device = checkOneOf('device', o.device ?? 'cpu', ['cpu', 'cuda', 'auto']);
@@ -119,10 +128,8 @@ export interface SaveOptions {
 
 /** Checks what saving takes. */
 export function checkSave(dir: unknown, o: SaveOptions): SaveJobOptions {
-  checkOptions(o);
-  if (o.quantized !== undefined && typeof o.quantized !== 'boolean')
-    throw invalidArgument('quantized', 'a boolean', o.quantized);
-  return { path: checkPath('dir', dir), quantized: o.quantized ?? false };
+  const quantized = checkBoolean('quantized', checkObject('options', o).quantized ?? false);
+  return { path: checkPath('dir', dir), quantized };
 }
 
 /** Checks that `value` is the path of something and returns it. */
@@ -139,7 +146,7 @@ export function checkSeed(seed: number | undefined): number {
 
 /** Checks what a call takes, the prompt aside, and returns the batch size that it asks for. */
 export function checkCall(o: CallOptions): number | undefined {
-  checkOptions(o);
+  checkObject('options', o);
   checkSignal(o.signal);
   checkCallback('onProgress', o.onProgress);
   checkCallback('onTruncated', o.onTruncated);
@@ -157,8 +164,4 @@ export function checkTexts(name: string, texts: unknown): readonly string[] {
 /** Tells a call's caller which inputs were cut, if any were. */
 export function reportTruncated(o: CallOptions, indices: Int32Array): void {
   if (indices.length > 0) notify(o.onTruncated, { count: indices.length, indices });
-}
-
-function checkOptions(o: unknown): void {
-  if (typeof o !== 'object' || o === null) throw invalidArgument('options', 'an object', o);
 }

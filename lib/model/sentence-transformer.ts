@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path';
-import { FlatrankError, checkInteger, checkOneOf, invalidArgument } from '../errors.js';
+import { FlatrankError, checkBoolean, checkInteger, checkObject, checkOneOf, invalidArgument } from '../errors.js';
 import { Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
 import type { Precision } from '../runtime/backend.js';
@@ -215,7 +215,7 @@ export class SentenceTransformer {
     texts: AsyncIterable<string> | Iterable<string>,
     o: EncodeStreamOptions = {},
   ): AsyncGenerator<Matrix, void, undefined> {
-    const chunkSize = checkInteger('chunkSize', o.chunkSize ?? 1024);
+    const chunkSize = checkInteger('chunkSize', checkObject('options', o).chunkSize ?? 1024);
     this.#checkEncode(o);
     if (typeof texts === 'string' || !isIterable(texts))
       throw invalidArgument('texts', 'an iterable of strings', texts);
@@ -325,8 +325,7 @@ export class SentenceTransformer {
 
   #checkEncode(o: EncodeOptions): EncodeJobOptions {
     const batchTokens = checkCall(o);
-    if (o.normalize !== undefined && typeof o.normalize !== 'boolean')
-      throw invalidArgument('normalize', 'a boolean', o.normalize);
+    if (o.normalize !== undefined) checkBoolean('normalize', o.normalize);
     const { prompts, truncateDim } = this.#worker.info;
     return {
       batchTokens,

@@ -1,4 +1,4 @@
-import { FlatrankError, checkInteger, describe, invalidArgument } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, describe, invalidArgument } from '../errors.js';
 import type { SplitTextOptions } from './passages.js';
 import { origin, type Origin } from './segment.js';
 import type { DocumentInput, RerankOptions, RetrieverCrossEncoder, RetrieverEncoder } from './types.js';
@@ -10,7 +10,7 @@ import type { DocumentInput, RerankOptions, RetrieverCrossEncoder, RetrieverEnco
  */
 export function checkOptions<T extends object>(options: T | undefined, known: readonly (keyof T & string)[]): T {
   if (options === undefined) return {} as T;
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  checkObject('options', options);
   for (const [key, value] of Object.entries(options))
     if (value !== undefined && !known.includes(key as keyof T & string))
       throw new FlatrankError(

@@ -1,5 +1,5 @@
 /** The language in which a search is told what to look at: conditions on metadata, checked and compiled. */
-import { describe, invalidArgument } from '../errors.js';
+import { checkBoolean, describe, invalidArgument } from '../errors.js';
 
 /** What metadata is compared with. */
 export type FilterScalar = string | number | boolean | null;
@@ -112,9 +112,10 @@ function compileOperator(operator: string, operand: unknown, name: string): Fiel
       const wanted = new Set<unknown>(operand.map((one, i) => checkScalar(`${name}[${i}]`, one)));
       return anyElement((value) => wanted.has(value));
     }
-    case 'exists':
-      if (typeof operand !== 'boolean') throw invalidArgument(name, 'a boolean', operand);
-      return (value) => (value !== undefined) === operand;
+    case 'exists': {
+      const wanted = checkBoolean(name, operand);
+      return (value) => (value !== undefined) === wanted;
+    }
     case 'gt':
     case 'gte':
     case 'lt':

@@ -1,7 +1,7 @@
 /** Splitting of long documents into passages that a model reads whole, with overlap. */
 import { type Atom, breakAtom, isFinest } from '../data/atoms.js';
 import type { TokenCounter } from '../data/index.js';
-import { checkInteger, describe, FlatrankError, invalidArgument } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, checkString, describe, invalidArgument } from '../errors.js';
 import type { Passage } from './types.js';
 
 /** Options of {@link splitText}, and of `Retriever.add` for splitting. */
@@ -31,7 +31,11 @@ export async function splitText(
   counter: TokenCounter,
   options: SplitTextOptions = {},
 ): Promise<TextPassage[]> {
-  const maxTokens = checkInteger('maxTokens', options.maxTokens ?? counter.maxSeqLength);
+  checkString('text', text);
+  const maxTokens = checkInteger(
+    'maxTokens',
+    checkObject('options', options).maxTokens ?? checkObject('counter', counter).maxSeqLength,
+  );
   const overlap = checkInteger('overlap', options.overlap ?? 0, 0);
   const special = (await count(counter, ['']))[0]!;
   if (maxTokens <= special)

@@ -1,5 +1,13 @@
 import { resolve } from 'node:path';
-import { FlatrankError, checkInteger, checkOneOf, checkSignal, checkString, invalidArgument } from '../errors.js';
+import {
+  FlatrankError,
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  invalidArgument,
+} from '../errors.js';
 import { pickRows } from '../matrix.js';
 import { Calls, Turns } from '../runtime/calls.js';
 import { Batcher } from './batcher.js';
@@ -122,8 +130,7 @@ export class Retriever<M = Record<string, unknown>> {
     const checked = checkOptions(options, ['encoder', 'crossEncoder', 'readOnly', 'onProgress', 'signal']);
     const given = checked.encoder === undefined ? undefined : checkEncoder(checked.encoder);
     const crossEncoder = checkCrossEncoder(checked.crossEncoder);
-    const readOnly: unknown = checked.readOnly ?? false;
-    if (typeof readOnly !== 'boolean') throw invalidArgument('readOnly', 'a boolean', readOnly);
+    const readOnly = checkBoolean('readOnly', checked.readOnly ?? false);
     const onProgress = checkCallback('onProgress', checked.onProgress);
     const signal = checkSignal(checked.signal);
     const collection = await StoreCollection.open<M>(resolve(directory), readOnly);

@@ -1,5 +1,5 @@
 import type { InputExample } from '../data/index.js';
-import { checkInteger, checkOneOf, checkSignal, FlatrankError, invalidArgument } from '../errors.js';
+import { FlatrankError, checkInteger, checkObject, checkOneOf, checkSignal, invalidArgument } from '../errors.js';
 import { IndexFlatIP } from '../flat/index.js';
 import type { SentenceTransformer } from '../model/index.js';
 import { notify, type OnProgress } from '../runtime/progress.js';
@@ -39,7 +39,7 @@ export async function mineHardNegatives(
   o: HardNegativesOptions = {},
 ): Promise<InputExample[]> {
   const { queries, positives } = checkRows(rows);
-  const rangeMin = checkInteger('rangeMin', o.rangeMin ?? 0, 0);
+  const rangeMin = checkInteger('rangeMin', checkObject('options', o).rangeMin ?? 0, 0);
   const rangeMax = checkInteger('rangeMax', o.rangeMax ?? 30, rangeMin + 1);
   const perQuery = checkInteger('perQuery', o.perQuery ?? 3);
   const format = checkOneOf('outputFormat', o.outputFormat ?? 'triplet', ['triplet', 'n-tuple']);

@@ -2,7 +2,7 @@
  * What training minimises, as plain descriptions: they say which loss is meant and with which constants, and cross into the
  * training thread as they are. Definitions are those of sentence-transformers.
  */
-import { checkOneOf, invalidArgument } from '../errors.js';
+import { checkBoolean, checkInteger, checkObject, checkOneOf, invalidArgument } from '../errors.js';
 
 /** How two embeddings are compared by a ranking loss. */
 export type RankingSimilarity = 'cosine' | 'dot';
@@ -40,10 +40,11 @@ export class MultipleNegativesRankingLoss {
   readonly similarity: RankingSimilarity;
   readonly symmetric: boolean;
 
-  constructor({ scale = 20, similarity = 'cosine', symmetric = false }: MultipleNegativesRankingOptions = {}) {
+  constructor(options: MultipleNegativesRankingOptions = {}) {
+    const { scale = 20, similarity = 'cosine', symmetric = false } = checkObject('options', options);
     this.scale = positive('scale', scale);
     this.similarity = checkOneOf('similarity', similarity, ['cosine', 'dot']);
-    this.symmetric = symmetric;
+    this.symmetric = checkBoolean('symmetric', symmetric);
   }
 }
 
@@ -62,11 +63,9 @@ export class CachedMultipleNegativesRankingLoss {
   readonly loss: MultipleNegativesRankingLoss;
   readonly miniBatchSize: number;
 
-  constructor({ miniBatchSize = 32, ...o }: CachedMultipleNegativesRankingOptions = {}) {
-    this.loss = new MultipleNegativesRankingLoss(o);
-    if (!Number.isSafeInteger(miniBatchSize) || miniBatchSize < 1)
-      throw invalidArgument('miniBatchSize', 'a positive integer', miniBatchSize);
-    this.miniBatchSize = miniBatchSize;
+  constructor(options: CachedMultipleNegativesRankingOptions = {}) {
+    this.loss = new MultipleNegativesRankingLoss(options);
+    this.miniBatchSize = checkInteger('miniBatchSize', options.miniBatchSize ?? 32);
   }
 }
 
@@ -78,7 +77,8 @@ export class CoSENTLoss {
   readonly type = 'CoSENTLoss';
   readonly scale: number;
 
-  constructor({ scale = 20 }: { readonly scale?: number } = {}) {
+  constructor(options: { readonly scale?: number } = {}) {
+    const { scale = 20 } = checkObject('options', options);
     this.scale = positive('scale', scale);
   }
 }
@@ -89,10 +89,8 @@ export class TripletLoss {
   readonly distance: TripletDistance;
   readonly margin: number;
 
-  constructor({
-    distance = 'euclidean',
-    margin = 5,
-  }: { readonly distance?: TripletDistance; readonly margin?: number } = {}) {
+  constructor(options: { readonly distance?: TripletDistance; readonly margin?: number } = {}) {
+    const { distance = 'euclidean', margin = 5 } = checkObject('options', options);
     this.distance = checkOneOf('distance', distance, ['cosine', 'euclidean', 'manhattan']);
     this.margin = positive('margin', margin);
   }
@@ -112,11 +110,12 @@ export class MatryoshkaLoss {
   readonly dimensions: readonly number[];
   readonly weights: readonly number[];
 
-  /** @param o.weights one a dimension; all 1 unless given */
+  /** @param options.weights one a dimension; all 1 unless given */
   constructor(
     loss: EmbeddingLoss,
-    { dimensions, weights }: { readonly dimensions: readonly number[]; readonly weights?: readonly number[] },
+    options: { readonly dimensions: readonly number[]; readonly weights?: readonly number[] },
   ) {
+    const { dimensions, weights } = checkObject('options', options);
     if (!Array.isArray(dimensions) || dimensions.length === 0)
       throw invalidArgument('dimensions', 'an array of dimensions', dimensions);
     for (const d of dimensions as readonly unknown[])
@@ -147,7 +146,8 @@ export class BinaryCrossEntropyLoss {
   readonly type = 'BinaryCrossEntropyLoss';
   readonly posWeight: number;
 
-  constructor({ posWeight = 1 }: { readonly posWeight?: number } = {}) {
+  constructor(options: { readonly posWeight?: number } = {}) {
+    const { posWeight = 1 } = checkObject('options', options);
     this.posWeight = positive('posWeight', posWeight);
   }
 }
