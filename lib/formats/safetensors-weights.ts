@@ -66,6 +66,11 @@ export class Weights {
     );
   }
 
+  /** Keeps the files open until the thread ends, so that the tensors can be read when other files have taken their places. */
+  async hold(): Promise<void> {
+    for (const file of new Set(this.#owners.values())) await file.hold();
+  }
+
   /** Names of all tensors. */
   get names(): string[] {
     return [...this.#owners.keys()];

@@ -2,7 +2,8 @@
  * Reading of safetensors files (https://github.com/huggingface/safetensors): eight bytes with the length of a JSON
  * header, the header with each tensor's type, shape and byte range, then the bytes. Knows no model.
  */
-import { open, type FileHandle } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
 import { FlatrankError } from '../errors.js';
 import { widen, type FloatType } from './widen.js';
 
@@ -54,11 +55,15 @@ export class SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** The header's `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
+  readonly #identity: string;
+  /** The open file, where it is held. */
+  #held: number | undefined;
 
-  private constructor(path: string, { tensors, metadata }: Header) {
+  private constructor(path: string, { tensors, metadata }: Header, identity: string) {
     this.path = path;
     this.tensors = tensors;
     this.metadata = metadata;
+    this.#identity = identity;
   }
 
   /**
@@ -68,13 +73,23 @@ export class SafetensorsFile {
    */
   static async open(path: string): Promise<SafetensorsFile> {
     return withFile(path, async (file) => {
-      const { size } = await file.stat();
+      const { size } = await statFile(file);
       if (size < 8) throw bad(path, 'is too short to be one');
       const length = Buffer.from(await readRange(path, file, 0, 8)).readBigUInt64LE();
       if (length > maxHeaderBytes || 8n + length > size) throw bad(path, `names a header of ${String(length)} bytes`);
       const base = 8 + Number(length);
-      return new SafetensorsFile(path, parseHeader(path, await readRange(path, file, 8, base), base, size));
+      const header = parseHeader(path, await readRange(path, file, 8, base), base, size);
+      return new SafetensorsFile(path, header, await identityOf(file));
     });
+  }
+
+  /**
+   * Keeps the file open, so that its tensors can be read when another file has taken its place. It is closed when the thread
+   * ends: for worker threads.
+   * @throws FlatrankError as {@link bytes}
+   */
+  async hold(): Promise<void> {
+    this.#held ??= await this.#reopen();
   }
 
   /**
@@ -89,11 +104,15 @@ export class SafetensorsFile {
 
   /**
    * The bytes of tensor `name`, little-endian and row-major, in a buffer of their own.
-   * @throws FlatrankError `ERR_BAD_FILE` where there is no such tensor or it ends early
+   * @throws FlatrankError `ERR_BAD_FILE` where there is no such tensor, or the file is another one than it was
    */
   async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const { begin, end } = this.entry(name);
-    return withFile(this.path, (file) => readRange(this.path, file, begin, end));
+    if (this.#held !== undefined) return readRange(this.path, this.#held, begin, end);
+    return withFile(this.path, async (file) => {
+      await this.#check(file);
+      return readRange(this.path, file, begin, end);
+    });
   }
 
   /**
@@ -108,6 +127,22 @@ export class SafetensorsFile {
         `Expected the tensor \`${name}\` of ${this.path} to be F32, F16 or BF16 but received ${dtype}`,
       );
     return widen(dtype satisfies FloatType, await this.bytes(name));
+  }
+
+  async #reopen(): Promise<number> {
+    const file = await openFile(this.path);
+    try {
+      await this.#check(file);
+      return file;
+    } catch (error) {
+      await closeFile(file);
+      throw error;
+    }
+  }
+
+  /** The ranges in the header are those of one file: read from another they would give any numbers. */
+  async #check(file: number): Promise<void> {
+    if ((await identityOf(file)) !== this.#identity) throw bad(this.path, 'is another file than it was');
   }
 }
 
@@ -176,24 +211,41 @@ function isStrings(value: unknown): value is Record<string, string> {
   );
 }
 
-async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  let file: FileHandle | undefined;
+// Plain descriptors: unlike a FileHandle, one that is held is closed without a warning when its thread ends.
+const closeFile = promisify(fs.close);
+const statFile = promisify(fs.fstat);
+const readFile = promisify(fs.read);
+
+async function openFile(path: string): Promise<number> {
+  return promisify(fs.open)(path, 'r').catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+}
+
+/** What tells a file from one that took its place. */
+async function identityOf(file: number): Promise<string> {
+  const { dev, ino, size, mtimeNs } = await promisify(fs.fstat)(file, { bigint: true });
+  return [dev, ino, size, mtimeNs].join();
+}
+
+async function withFile<T>(path: string, use: (file: number) => Promise<T>): Promise<T> {
+  const file = await openFile(path);
   try {
-    file = await open(path, 'r');
     return await use(file);
   } catch (error) {
-    if (error instanceof FlatrankError) throw error;
-    throw new FlatrankError(
-      'ERR_NOT_FOUND',
-      `Expected a file ${path} but it cannot be read: ${(error as Error).message}`,
-    );
+    throw error instanceof FlatrankError ? error : unreadable(path, error);
   } finally {
-    await file?.close();
+    await closeFile(file);
   }
 }
 
+function unreadable(path: string, cause: unknown): FlatrankError {
+  const { message } = cause as Error;
+  return new FlatrankError('ERR_NOT_FOUND', `Expected a file ${path} but it cannot be read: ${message}`, { cause });
+}
+
 /** Callers have checked that the range lies in the file as it was; a file that has shrunk since ends early. */
-async function readRange(path: string, file: FileHandle, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readRange(path: string, file: number, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = new Uint8Array(end - begin);
@@ -201,7 +253,7 @@ async function readRange(path: string, file: FileHandle, begin: number, end: num
     throw new FlatrankError('ERR_OUT_OF_MEMORY', `Memory for ${end - begin} bytes of ${path} could not be had`);
   }
   for (let at = 0; at < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, maxReadBytes), begin + at);
+    const { bytesRead } = await readFile(file, bytes, at, Math.min(bytes.length - at, maxReadBytes), begin + at);
     if (bytesRead === 0) throw bad(path, 'ends before its last tensor');
     at += bytesRead;
   }

@@ -1,16 +1,19 @@
 /** What a model is, in one hash: two models with equal fingerprints give equal embeddings. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { encoderOf } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
+import { externalDataOf } from '../formats/onnx-external.js';
+import { Weights } from '../formats/safetensors-weights.js';
 import { readModelDirectory, type ModelDirectory } from './directory.js';
 import { isFile } from './json-file.js';
 
 /**
  * The fingerprint of the model in a directory, loaded with these settings: 'sha256:' and the hash of its weights, its
- * tokenizer, its modules and the settings. Hashes of large files are kept in the user's cache folder, by size and times.
+ * tokenizer, its modules, the configuration of its graph and the settings. Hashes of large files are kept in the user's cache folder, by size and times.
  * @throws FlatrankError as reading the directory
  */
 export async function modelFingerprint(root: string, settings: Readonly<Record<string, unknown>>): Promise<string> {
@@ -18,21 +21,23 @@ export async function modelFingerprint(root: string, settings: Readonly<Record<s
   const hash = createHash('sha256');
   for (const file of [...(await weightFiles(directory)), ...(await tokenizerFiles(directory))])
     include(hash, [basename(file), await fileHash(file)]);
-  include(hash, { lowercase: directory.lowercase, modules: directory.modules ?? null, ...settings });
+  const { lowercase, modules = null } = directory;
+  include(hash, { graph: graphOf(directory), lowercase, modules, ...settings });
   return `sha256:${hash.digest('hex')}`;
 }
 
 /** The checkpoint, in however many files; else the ONNX file with its external data. */
-async function weightFiles({ transformer }: ModelDirectory): Promise<string[]> {
-  const filesIn = async (folder: string, pattern: RegExp): Promise<string[]> => {
-    const names = await readdir(folder).catch(() => []);
-    const chosen = names.filter((name) => pattern.test(name)).sort();
-    return chosen.map((name) => join(folder, name));
-  };
-  const checkpoint = await filesIn(transformer, /^model(-\d+-of-\d+)?\.safetensors$/);
-  if (checkpoint.length > 0) return checkpoint;
-  const inFolder = await filesIn(join(transformer, 'onnx'), /^model\.onnx([._]data)?$/);
-  return inFolder.length > 0 ? inFolder : filesIn(transformer, /^model\.onnx([._]data)?$/);
+async function weightFiles({ transformer, weights }: ModelDirectory): Promise<string[]> {
+  if (weights.type === 'checkpoint') return [...(await Weights.open(transformer)).files].sort();
+  const external = await externalDataOf(weights.file);
+  return [weights.file, ...external.map((name) => join(dirname(weights.file), name))];
+}
+
+/** What the configuration says of the graph that is built for a checkpoint; of a finished one it says nothing. */
+function graphOf({ transformer, weights, config }: ModelDirectory): Record<string, unknown> {
+  if (weights.type === 'onnx') return {};
+  const { family, architecture } = encoderOf(config, join(transformer, 'config.json'));
+  return { family: family.prefix, ...architecture, initializerRange: undefined, dropout: undefined }; // of training
 }
 
 async function tokenizerFiles({ transformer }: ModelDirectory): Promise<string[]> {

@@ -88,6 +88,7 @@ async function parametersOf(
       `Expected a checkpoint (model.safetensors) to put a new head on in ${directory} but there is none`,
     );
   const weights = await Weights.open(directory);
+  await weights.hold(); // it may be saved when another model, or this one, has been saved here
   if (from.type === 'directory') return weights;
   const body = new Checkpoint(weights, encoder.family);
   return initialParameters(encoder, { labels: from.labels, seed: from.seed, directory, body });

@@ -1,7 +1,8 @@
 /** The weights of a saved model: as safetensors, and inside ONNX graphs. */
-import { copyFile, open, readdir, stat } from 'node:fs/promises';
+import { copyFile, mkdir, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { exportedGraph, parameterShapes, type Checkpoint, type Encoder, type LinearLayers } from '../encoders/index.js';
+import { externalDataOf } from '../formats/onnx-external.js';
 import { elementSize, type ExternalData } from '../formats/onnx.js';
 import { writeSafetensors, type TensorData } from '../formats/safetensors-write.js';
 import type { Constant } from '../graph/graph.js';
@@ -86,12 +87,10 @@ export const floats = (shape: readonly number[], values: Float32Array): TensorDa
   data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
 });
 
-/** The file and the data it names beside it, which exporters call by its own name with an ending. */
+/** Copies an ONNX file, under its name, and the files that it names to `folder`. */
 export async function copyOnnx(file: string, folder: string): Promise<void> {
-  const name = basename(file);
-  for (const entry of await readdir(dirname(file)))
-    if (entry === name || /^model\.onnx[._]data/.test(entry)) {
-      const from = join(dirname(file), entry);
-      if ((await stat(from)).isFile()) await copyFile(from, join(folder, entry));
-    }
+  for (const name of [basename(file), ...(await externalDataOf(file))]) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await copyFile(join(dirname(file), name), join(folder, name));
+  }
 }

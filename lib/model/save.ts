@@ -1,12 +1,11 @@
 /** Writing of a model as a directory that Python's sentence-transformers, transformers.js and flatrank read. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { int8Linears } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
-import { weightsIndexName, weightsName } from '../formats/safetensors-weights.js';
 import { writeSafetensors } from '../formats/safetensors-write.js';
 import { classOfActivation, type Activation } from './activation.js';
 import type { ModelDirectory, Step } from './directory.js';
@@ -57,12 +56,14 @@ const tokenizerFiles = [
  * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be written
  */
 export async function saveModel(path: string, model: SavedModel): Promise<void> {
-  const target = resolve(path);
-  const temporary = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
+  const target = await realpath(path).catch(() => resolve(path));
+  const name = `.${basename(target)}.${randomUUID()}.tmp`;
+  // Inside a directory that is there: what lies beside it may be another disk, or nobody's to write to.
+  const temporary = join((await isDirectory(target)) ? target : dirname(target), name);
   try {
     await mkdir(temporary, { recursive: true });
     await writeModel(temporary, model);
-    await moveInto(temporary, target);
+    await moveInto(temporary, target, await stale(temporary, target, model));
   } catch (error) {
     if (error instanceof FlatrankError) throw error;
     throw new FlatrankError(
@@ -198,16 +199,35 @@ async function writeStep(path: string, step: Step, index: number): Promise<{ pat
   return { path: folder, type: 'sentence_transformers.models.Dense' };
 }
 
-/** Weights that would be read before those that are written. */
-const weightFiles = [weightsName, weightsIndexName];
+/** Files that a model may have, of which one that is left from another model would be read with this one. */
+const ownFiles = [
+  /^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/,
+  /^(onnx\/)?model(_\w+)?\.onnx([._]data)?$/,
+  new RegExp(`^(${tokenizerFiles.join('|')})$`),
+];
 
-/** Moves every file of `from` to its place under `to`, those that name the others last. */
-async function moveInto(from: string, to: string): Promise<void> {
+/** Paths of the files in `target` that are not written anew but would be read with what is written to `temporary`. */
+async function stale(temporary: string, target: string, { directory, weights }: SavedModel): Promise<string[]> {
+  // A graph in its own place: what lies beside it is of the same model, and a checkpoint that is not known here too.
+  const source = await realpath(directory.transformer).catch(() => undefined);
+  if (weights.type === 'onnx' && source === target) return [];
+  const names = await Promise.all(['', 'onnx'].map((folder) => namesIn(target, folder)));
+  return names
+    .flat()
+    .filter((name) => ownFiles.some((pattern) => pattern.test(name)) && !existsSync(join(temporary, name)));
+}
+
+async function namesIn(root: string, folder: string): Promise<string[]> {
+  const names = await readdir(join(root, folder)).catch(() => []);
+  return names.map((name) => (folder === '' ? name : `${folder}/${name}`));
+}
+
+/** Moves every file of `from` to its place under `to`, those that name the others last, and removes `left` from there. */
+async function moveInto(from: string, to: string, left: readonly string[]): Promise<void> {
   if (!(await isDirectory(to))) {
     await rename(from, to);
     return;
   }
-  for (const name of weightFiles) if (!existsSync(join(from, name))) await rm(join(to, name), { force: true });
   const entries = await readdir(from, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   for (const file of files.sort((a, b) => Number(a.endsWith('.json')) - Number(b.endsWith('.json')))) {
@@ -215,6 +235,7 @@ async function moveInto(from: string, to: string): Promise<void> {
     await mkdir(dirname(place), { recursive: true });
     await rename(file, place);
   }
+  for (const name of left) await rm(join(to, name), { force: true });
 }
 
 function json(path: string, name: string, value: unknown): Promise<void> {

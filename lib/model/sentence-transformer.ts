@@ -160,7 +160,7 @@ export class SentenceTransformer {
       );
     const { precision, pooling } = this.#source;
     const { maxSeqLength, prompts, truncateDim } = this.#worker.info;
-    return modelFingerprint(this.#directory, { precision, pooling, maxSeqLength, prompts: prompts.texts, truncateDim });
+    return modelFingerprint(this.#directory, { precision, pooling, maxSeqLength, prompts, truncateDim });
   }
 
   /** Where it was loaded from, and how; undefined where its weights lie in no directory of the caller's. */
