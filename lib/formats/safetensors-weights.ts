@@ -101,8 +101,11 @@ export class Weights {
   }
 }
 
-/** Name of each tensor's file. */
-async function readWeightMap(path: string): Promise<Map<string, string>> {
+/**
+ * Name of each tensor's file, as the index at `path` has it.
+ * @throws FlatrankError `ERR_BAD_FILE` where it cannot be read, or names anything but safetensors files beside it
+ */
+export async function readWeightMap(path: string): Promise<Map<string, string>> {
   let json: unknown;
   try {
     json = JSON.parse(await readFile(path, 'utf8'));

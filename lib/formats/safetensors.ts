@@ -75,7 +75,10 @@ export class SafetensorsFile {
     return withFile(path, async (file) => {
       const { size } = await statFile(file);
       if (size < 8) throw bad(path, 'is too short to be one');
-      const length = Buffer.from(await readRange(path, file, 0, 8)).readBigUInt64LE();
+      const start = Buffer.from(await readRange(path, file, 0, 8));
+      if (start.toString('latin1') === 'version ')
+        throw bad(path, 'is a pointer of Git LFS: `git lfs pull` fetches it');
+      const length = start.readBigUInt64LE();
       if (length > maxHeaderBytes || 8n + length > size) throw bad(path, `names a header of ${String(length)} bytes`);
       const base = 8 + Number(length);
       const header = parseHeader(path, await readRange(path, file, 8, base), base, size);

@@ -48,11 +48,22 @@ export const sentenceTransformersConfig = z.looseObject({
 });
 export type SentenceTransformersConfig = z.output<typeof sentenceTransformersConfig>;
 
+const processorArguments = z.looseObject({ model_max_length: count.nullish() }).nullish();
+
 /** sentence_bert_config.json, the configuration of the Transformer module. */
 export const transformerConfig = z.looseObject({
   max_seq_length: count.nullish(),
   do_lower_case: z.boolean().nullish(),
+  /** What the tokenizer is made with, by its name before version 6 and since. */
+  tokenizer_args: processorArguments,
+  processor_kwargs: processorArguments,
+  /** What the tokenizer is called with. */
+  processing_kwargs: z.looseObject({ text: z.looseObject({ max_length: count.nullish() }).nullish() }).nullish(),
+  /** Lengths of their own for queries and documents, as late interaction wants them. */
+  query_length: count.nullish(),
+  document_length: count.nullish(),
 });
+export type TransformerConfig = z.output<typeof transformerConfig>;
 
 /** The names that file has had. The first that is there counts. */
 export const transformerConfigNames: readonly string[] = [

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { FlatrankError, checkInteger, checkObject, checkOneOf, checkString, invalidArgument } from '../errors.js';
 import { warnOfFallback } from '../runtime/device.js';
 import { ModelWorker } from '../runtime/model-worker.js';
@@ -130,7 +131,7 @@ export class CrossEncoder {
       pooling: undefined,
       weights,
     };
-    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'cross-encoder') };
+    const spec = { ...asked, directory: resolve(await modelDirectory(asked.directory, o, 'cross-encoder')) };
     const worker = await ModelWorker.open<CrossEncoderInfo>(workerEntry, spec, o.signal);
     warnOfFallback(worker.info);
     notify(o.onProgress, { done: 1, total: 1 });

@@ -1,4 +1,5 @@
 /** Reading of a model directory: what sentence-transformers reads of it, in the same order of precedence. */
+import { readdir } from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import { isKnownModelType } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
@@ -11,6 +12,7 @@ import {
   tokenizerConfig,
   transformerConfig,
   transformerConfigNames,
+  type TransformerConfig,
   type EncoderConfig,
   type SentenceTransformersConfig,
   type TokenizerConfig,
@@ -64,17 +66,33 @@ export async function readModelDirectory(root: string): Promise<ModelDirectory> 
   const module = entries ? await readTransformerConfig(transformer) : undefined;
   const settings =
     entries && (await readJsonIfAny(join(root, 'config_sentence_transformers.json'), sentenceTransformersConfig));
-  const positions = (config.max_position_embeddings ?? -1) < 0 ? unlimited : config.max_position_embeddings!;
   return {
     transformer,
     weights: await findWeights(transformer, config),
     config,
     tokenizerConfig: tokenizer,
     lowercase: module?.do_lower_case ?? false,
-    maxSeqLength: module?.max_seq_length ?? Math.min(tokenizer.model_max_length ?? unlimited, positions),
+    maxSeqLength: (module && longestOf(module)) ?? longestByDefault(tokenizer, config),
     sentenceTransformers: settings ?? {},
     modules: entries && (await readModules(root, entries.slice(1))),
   };
+}
+
+/** The longest input where no module says it, as transformers has it. */
+function longestByDefault({ model_max_length }: TokenizerConfig, config: EncoderConfig): number {
+  const { max_position_embeddings: positions } = config;
+  return Math.min(model_max_length ?? unlimited, positions == null || positions < 0 ? unlimited : positions);
+}
+
+/**
+ * A sentence model's directory as the body of another model: what its modules and settings say is not about that one, as in
+ * sentence-transformers. Others stay as they are.
+ */
+export function withoutModules(directory: ModelDirectory): ModelDirectory {
+  if (!directory.modules?.pooling) return directory;
+  const { tokenizerConfig: tokenizer, config } = directory;
+  const maxSeqLength = longestByDefault(tokenizer, config);
+  return { ...directory, lowercase: false, maxSeqLength, sentenceTransformers: {}, modules: undefined };
 }
 
 /**
@@ -181,14 +199,22 @@ function unknownModule(root: string, type: string, expectation: string): Flatran
   );
 }
 
-async function readTransformerConfig(
-  directory: string,
-): Promise<{ max_seq_length?: number | null | undefined; do_lower_case?: boolean | null | undefined } | undefined> {
+async function readTransformerConfig(directory: string): Promise<TransformerConfig | undefined> {
   for (const name of transformerConfigNames) {
-    const config = await readJsonIfAny(join(directory, name), transformerConfig);
+    const path = join(directory, name);
+    const config = await readJsonIfAny(path, transformerConfig);
+    for (const key of ['query_length', 'document_length'] as const)
+      if (config?.[key] != null)
+        throw new FlatrankError('ERR_UNSUPPORTED', `Expected ${path} to have no ${key} but received ${config[key]}`);
     if (config) return config;
   }
   return undefined;
+}
+
+/** The length that the Transformer module cuts texts to: what the tokenizer is called with, else made with. */
+function longestOf(config: TransformerConfig): number | undefined {
+  const { processing_kwargs: call, processor_kwargs, tokenizer_args: made = processor_kwargs } = config;
+  return call?.text?.max_length ?? made?.model_max_length ?? config.max_seq_length ?? undefined;
 }
 
 async function checkDirectory(name: string, root: string): Promise<void> {
@@ -207,9 +233,16 @@ async function findWeights(directory: string, config: EncoderConfig): Promise<Mo
   for (const file of [join(directory, 'onnx', 'model.onnx'), join(directory, 'model.onnx')])
     if (await isFile(file)) return { type: 'onnx', file };
   if (checkpoint) return { type: 'checkpoint' }; // refused by its architecture's name when it is opened
-  throw new FlatrankError(
+  throw noWeights(directory, await readdir(directory));
+}
+
+/** The error for a model whose `files` hold no weights that are read here. */
+export function noWeights(model: string, files: readonly string[]): FlatrankError {
+  const pickle = files.find((name) => /(^|\/)pytorch_model[^/]*\.bin$/.test(name));
+  return new FlatrankError(
     'ERR_NOT_FOUND',
-    `Expected ${names.join(' or ')}, or onnx/model.onnx, in ${directory} but there is none`,
+    `Expected ${weightsName} or ${weightsIndexName}, or onnx/model.onnx, in ${model} but there is ` +
+      (pickle ? `only ${pickle}: load it in Python and save it again, as safetensors` : 'none'),
   );
 }
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 /** What the calls of both kinds of model take, and its checks. */
 import {
   FlatrankError,
@@ -112,7 +113,7 @@ export function checkInitialize(
       `Expected \`config\` to describe a model: ${z.prettifyError(parsed.error)}`,
     );
   return {
-    directory,
+    directory: resolve(directory),
     device: 'cpu',
     threads,
     precision,

@@ -1,13 +1,16 @@
 /** From what a user names to a directory: a directory that is there, the model in the package, or a model of the Hub. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { isKnownModelType } from '../encoders/index.js';
 import { FlatrankError } from '../errors.js';
+import { externalDataOf } from '../formats/onnx-external.js';
+import { readWeightMap, weightsIndexName } from '../formats/safetensors-weights.js';
 import { HubSnapshot, isHubId, type DownloadProgress } from '../hub/index.js';
 import { notify, type OnProgress } from '../runtime/progress.js';
 import { encoderConfig, modulesConfig, transformerConfigNames } from './configs.js';
+import { noWeights } from './directory.js';
 import { isDirectory, readJsonIfAny } from './json-file.js';
 
 /**
@@ -50,14 +53,31 @@ export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, kind
   await snapshot.fetch(snapshot.paths.filter((path) => path === 'modules.json'));
   const folders = await moduleFolders(snapshot);
   const files = neededFiles(snapshot.paths, folders, await isKnownArchitecture(snapshot, folders[0]!));
-  await snapshot.fetch(
-    files,
+  const onProgress =
     o.onProgress &&
-      ((progress: DownloadProgress) => {
-        notify(o.onProgress, progress);
-      }),
-  );
+    ((progress: DownloadProgress) => {
+      notify(o.onProgress, progress);
+    });
+  if (!files.some((path) => /\.(safetensors|onnx)$/.test(path))) throw noWeights(dirOrHubId, snapshot.paths);
+  await snapshot.fetch(files, onProgress);
+  const further = await namedFiles(snapshot, files);
+  if (further.length > 0) await snapshot.fetch(further, onProgress);
   return snapshot.folder;
+}
+
+/** Files of the repository that are named in what was fetched: weights under names that tell nothing. */
+async function namedFiles({ folder, paths }: HubSnapshot, fetched: readonly string[]): Promise<string[]> {
+  const named: string[] = [];
+  for (const path of fetched) {
+    const names = await namesIn(join(folder, path)).catch(() => []); // the reader of the directory says what is wrong
+    named.push(...names.map((name) => posix.join(posix.dirname(path), name)));
+  }
+  return named.filter((path) => paths.includes(path) && !fetched.includes(path));
+}
+
+async function namesIn(file: string): Promise<string[]> {
+  if (basename(file) === weightsIndexName) return [...new Set((await readWeightMap(file)).values())];
+  return file.endsWith('.onnx') ? externalDataOf(file) : [];
 }
 
 async function openModel(name: string, o: ResolveOptions, owner: string | undefined): Promise<HubSnapshot> {
@@ -115,7 +135,7 @@ export function neededFiles(paths: readonly string[], folders: readonly string[]
     const checkpoint = all.has(`${prefix}model.safetensors`)
       ? [`${prefix}model.safetensors`]
       : here.filter((path) => /(^|\/)model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(path));
-    // An ONNX file larger than 2 GB has its weights in a file beside it.
+    // An ONNX file larger than 2 GB has its weights in files beside it, most often in this one.
     const onnx = `${prefix}${all.has(`${prefix}onnx/model.onnx`) ? 'onnx/' : ''}model.onnx`;
     const wanted = i === 0 && (checkpoint.length === 0 || !known);
     const graph = wanted ? [onnx, `${onnx}_data`].filter((path) => all.has(path)) : [];

@@ -111,20 +111,21 @@ export class SentenceTransformer {
       pooling: o.pooling === undefined ? undefined : checkOneOf('pooling', o.pooling, poolings),
       weights: { type: 'directory' },
     };
-    const spec = { ...asked, directory: await modelDirectory(asked.directory, o, 'bi-encoder') };
+    const directory = await modelDirectory(asked.directory, o, 'bi-encoder');
+    const spec = { ...asked, directory: resolve(directory) };
     const worker = await ModelWorker.open<SentenceTransformerInfo>(workerEntry, spec, o.signal);
     warnOfFallback(worker.info);
     notify(o.onProgress, { done: 1, total: 1 });
-    const { pooling, maxSeqLength, directory } = spec;
+    const { pooling, maxSeqLength } = spec;
     const source: ModelSource = {
-      model: directory === dirOrHubId ? resolve(directory) : dirOrHubId,
+      model: directory === dirOrHubId ? spec.directory : dirOrHubId,
       // A snapshot of the Hub lies in a folder that is named for its commit.
       ...(directory === dirOrHubId || dirOrHubId === boxModel ? {} : { revision: basename(directory) }),
       precision: o.precision ?? 'float32',
       ...(pooling === undefined ? {} : { pooling }),
       ...(maxSeqLength === undefined ? {} : { maxSeqLength }),
     };
-    return new SentenceTransformer(worker, source, resolve(directory));
+    return new SentenceTransformer(worker, source, spec.directory);
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   readModelDirectory,
   readTokenizerDirectory,
   sentenceModules,
+  withoutModules,
   type ModelDirectory,
   type SentenceModules,
 } from './directory.js';
@@ -100,10 +101,7 @@ interface Opened {
  * @throws FlatrankError with the code of what is wrong with the directory
  */
 export async function openModel(spec: ModelSpec): Promise<Servant> {
-  const directory =
-    spec.weights.type === 'random'
-      ? await readTokenizerDirectory(spec.directory, spec.weights.config)
-      : await readModelDirectory(spec.directory);
+  const directory = await readDirectory(spec);
   const { config, tokenizerConfig, lowercase } = directory;
   const tokenizer = await TextTokenizer.load(directory.transformer, { config, tokenizerConfig, lowercase });
   const maxLength = Math.min(spec.maxSeqLength ?? directory.maxSeqLength, positionLimit(config));
@@ -145,6 +143,12 @@ export async function openModel(spec: ModelSpec): Promise<Servant> {
     await placed.opened.backend.dispose();
     throw error;
   }
+}
+
+async function readDirectory({ directory, weights }: ModelSpec): Promise<ModelDirectory> {
+  if (weights.type === 'random') return readTokenizerDirectory(directory, weights.config);
+  const read = await readModelDirectory(directory);
+  return weights.type === 'new-head' ? withoutModules(read) : read;
 }
 
 /** What follows the transformer: the directory's modules, with the pooling that was asked for. */
