@@ -58,7 +58,8 @@ export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, kind
     ((progress: DownloadProgress) => {
       notify(o.onProgress, progress);
     });
-  if (!files.some((path) => /\.(safetensors|onnx)$/.test(path))) throw noWeights(dirOrHubId, snapshot.paths);
+  if (!files.some((path) => /\.(safetensors(\.index\.json)?|onnx)$/.test(path)))
+    throw noWeights(dirOrHubId, snapshot.paths);
   await snapshot.fetch(files, onProgress);
   const further = await namedFiles(snapshot, files);
   if (further.length > 0) await snapshot.fetch(further, onProgress);

@@ -139,6 +139,30 @@ describe('load() with a Hub id', () => {
     expect(progress.length).toBeGreaterThan(2);
   });
 
+  it('fetches shards under any names, and tells what it cannot read', async () => {
+    const { server } = await hub();
+    const { 'model.safetensors': weights, ...others } = await golden('tiny-bert');
+    const rest = Object.fromEntries(Object.entries(others).filter(([name]) => !name.startsWith('onnx/')));
+    const tensors = JSON.parse(weights!.toString('utf8', 8, 8 + Number(weights!.readBigUInt64LE()))) as object;
+    const weight_map = Object.fromEntries(
+      Object.keys(tensors)
+        .filter((name) => name !== '__metadata__')
+        .map((name) => [name, 'all.safetensors']),
+    );
+    const index = Buffer.from(JSON.stringify({ weight_map }));
+    server.repos['models/owner/shards'] = {
+      refs: { main: commit },
+      files: { ...rest, 'all.safetensors': weights!, 'model.safetensors.index.json': index },
+    };
+    await using model = await SentenceTransformer.load('owner/shards');
+    await using local = await SentenceTransformer.load(join(goldenDirectory, 'models', 'tiny-bert'));
+    expect(await model.encode('a text')).toEqual(await local.encode('a text'));
+
+    server.repos['models/owner/pickle'] = { refs: { main: commit }, files: { ...rest, 'pytorch_model.bin': weights! } };
+    await expectCode(SentenceTransformer.load('owner/pickle'), 'ERR_NOT_FOUND', /only pytorch_model\.bin/);
+    expect(server.seen.some(({ url }) => url.includes('/resolve/') && url.includes('pytorch_model'))).toBe(false);
+  });
+
   it('fetches a cross-encoder, by its revision', async () => {
     const { server } = await hub();
     const files = await golden('tiny-bert-cross');
