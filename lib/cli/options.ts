@@ -67,7 +67,7 @@ Text and Markdown are split at headings and paragraphs into pieces that fit the 
 
 /** What is said of exit codes in the help of every command. */
 export const exitCodesHelp = `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (129 by SIGHUP, 143 by SIGTERM).`;
 
 /** Parses an option's value as names with commas between them. */
 export function parseNames(value: string): string[] {

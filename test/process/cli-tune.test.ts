@@ -82,6 +82,15 @@ describe('flatrank tune', () => {
     expect(JSON.parse(found.stdout).hits.length).toBeGreaterThan(0);
   });
 
+  it('goes on where nobody reads what it says', async () => {
+    const unread = [...command, '--max-steps', '1', '--out', 'unread', '--verbose'];
+    const child = spawn(process.execPath, unread, { cwd: folder, stdio: 'pipe' });
+    child.stderr.destroy();
+    child.stdout.destroy();
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+    expect(existsSync(path.join(folder, 'unread/report.json'))).toBe(true);
+  });
+
   it('says what a run would take, and writes nothing', async () => {
     const { code, stdout, stderr } = await flatrank(...command, '--out', 'dry', '--dry-run', '--json');
     expect([code, stderr]).toEqual([0, '']);
