@@ -1,11 +1,13 @@
 import { Command } from 'commander';
-import { FlatrankError } from '../errors.js';
 import { CrossEncoder, SentenceTransformer, type LoadOptions } from '../model/index.js';
-import { exitCodesHelp, verboseOption } from './options.js';
+import { kindOfModel } from '../model/inspect.js';
+import { modelDirectory } from '../model/resolve.js';
+import { crossEncoderOption, exitCodesHelp, verboseOption } from './options.js';
 import { Report } from './report.js';
 
 interface ConvertCommandOptions {
   out: string;
+  crossEncoder?: boolean;
   int8?: boolean;
   verbose?: boolean;
 }
@@ -18,14 +20,16 @@ transformers.js calls dtype 'q8'. Files of those names that are there are replac
 Examples:
   $ flatrank convert checkpoints/my-roberta --out models/my-roberta
   $ flatrank convert models/reranker --out models/reranker-int8 --int8
+  $ flatrank convert all-MiniLM-L6-v2 --out models/all-MiniLM-L6-v2
 ${exitCodesHelp}`;
 
 /** `flatrank convert`: writes a checkpoint as a directory for other programs. */
 export function convertCommand(signal: AbortSignal): Command {
   return new Command('convert')
     .description('Write a checkpoint as ONNX and in the layout of sentence-transformers.')
-    .argument('<model>', 'directory of a bi-encoder or cross-encoder')
+    .argument('<model>', 'directory of a bi-encoder or cross-encoder, or its name on the Hub')
     .requiredOption('-o, --out <dir>', 'where to write')
+    .addOption(crossEncoderOption())
     .option('--int8', 'also write an ONNX file with 8-bit weights')
     .addOption(verboseOption())
     .addHelpText('after', examples)
@@ -36,7 +40,7 @@ export function convertCommand(signal: AbortSignal): Command {
 
 async function convert(name: string, options: ConvertCommandOptions, signal: AbortSignal): Promise<void> {
   const report = new Report(options.verbose ?? false);
-  await using model = await report.load((onProgress) => loadEither(name, { onProgress, signal }));
+  await using model = await report.load((onProgress) => load(name, options, { onProgress, signal }));
   signal.throwIfAborted();
   await report.stage('save', () => model.save(options.out, { quantized: options.int8 ?? false }));
   const kind = model instanceof CrossEncoder ? 'cross-encoder' : 'bi-encoder';
@@ -44,12 +48,13 @@ async function convert(name: string, options: ConvertCommandOptions, signal: Abo
   report.times();
 }
 
-/** A model with class scores is a cross-encoder; any other a bi-encoder. */
-async function loadEither(name: string, options: LoadOptions): Promise<CrossEncoder | SentenceTransformer> {
-  try {
-    return await CrossEncoder.load(name, options);
-  } catch (error) {
-    if (!(error instanceof FlatrankError && error.code === 'ERR_UNSUPPORTED')) throw error;
-    return SentenceTransformer.load(name, options);
-  }
+/** The kind of model is what `flatrank inspect` calls it, unless the options say it. */
+async function load(
+  name: string,
+  { crossEncoder }: ConvertCommandOptions,
+  o: LoadOptions,
+): Promise<CrossEncoder | SentenceTransformer> {
+  const directory = await modelDirectory(name, o, crossEncoder ? 'cross-encoder' : 'bi-encoder');
+  const isCrossEncoder = crossEncoder ?? (await kindOfModel(directory)) === 'cross-encoder';
+  return isCrossEncoder ? CrossEncoder.load(directory, o) : SentenceTransformer.load(directory, o);
 }

@@ -2,10 +2,11 @@ import { Command } from 'commander';
 import { inspectModel, type ModelDescription } from '../model/inspect.js';
 import { modelDirectory } from '../model/resolve.js';
 import { printable } from './layout.js';
-import { exitCodesHelp } from './options.js';
+import { crossEncoderOption, exitCodesHelp } from './options.js';
 import { Report } from './report.js';
 
 interface InspectCommandOptions {
+  crossEncoder?: boolean;
   json?: boolean;
   revision?: string;
 }
@@ -25,6 +26,7 @@ export function inspectCommand(signal: AbortSignal): Command {
     .description('Tell what a model is: architecture, parameters, dimension, pooling, prompts, files.')
     .argument('<model>', 'directory of a model, or its id on the Hub')
     .option('--revision <name>', 'branch, tag or commit of a model of the Hub')
+    .addOption(crossEncoderOption())
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
     .action(async (model: string, options: InspectCommandOptions) => {
@@ -44,7 +46,7 @@ async function inspect(model: string, options: InspectCommandOptions, signal: Ab
           update(done);
         },
       },
-      'bi-encoder',
+      options.crossEncoder ? 'cross-encoder' : 'bi-encoder',
     ),
   );
   const description = await inspectModel(directory);

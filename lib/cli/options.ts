@@ -22,6 +22,11 @@ export function rerankOption(): Option {
   return new Option('-r, --rerank <dir>', help);
 }
 
+/** Says that a cross-encoder is meant, where a name stands for two models. */
+export function crossEncoderOption(): Option {
+  return new Option('--cross-encoder', `the cross-encoder of that name: ${boxModel} names a bi-encoder too`);
+}
+
 /** Options that say how files are read. */
 export function inputOptions(): Option[] {
   return [

@@ -38,6 +38,20 @@ const tokenizerSummary = z.looseObject({
 });
 
 /**
+ * What kind of model `root` holds: a checkpoint of a sequence classification model without pooling is a cross-encoder, any other a
+ * bi-encoder.
+ * @throws FlatrankError as {@link inspectModel}
+ */
+export async function kindOfModel(root: string): Promise<ModelDescription['kind']> {
+  return kindOf(await readModelDirectory(root));
+}
+
+function kindOf({ config, modules }: ModelDirectory): ModelDescription['kind'] {
+  const classifies = (config.architectures?.[0] ?? '').endsWith('ForSequenceClassification');
+  return classifies && !modules?.pooling ? 'cross-encoder' : 'sentence-transformer';
+}
+
+/**
  * Describes the model in `root`.
  * @throws FlatrankError `ERR_NOT_FOUND` where it or a file is missing, `ERR_BAD_FILE` where one is damaged, `ERR_UNSUPPORTED` for a
  *   module that is not known
@@ -46,11 +60,12 @@ export async function inspectModel(root: string): Promise<ModelDescription> {
   const directory = await readModelDirectory(root);
   const { config, sentenceTransformers: settings } = directory;
   const architecture = config.architectures?.[0] ?? null;
-  const isCrossEncoder = !directory.modules?.pooling && (architecture ?? '').endsWith('ForSequenceClassification');
+  const kind = kindOf(directory);
+  const isCrossEncoder = kind === 'cross-encoder';
   const hiddenSize = numberOf(config, 'hidden_size', 'dim');
   const tokenizer = await readJsonIfAny(join(directory.transformer, 'tokenizer.json'), tokenizerSummary);
   return {
-    kind: isCrossEncoder ? 'cross-encoder' : 'sentence-transformer',
+    kind,
     architecture,
     modelType: config.model_type ?? null,
     layers: numberOf(config, 'num_hidden_layers', 'n_layers'),

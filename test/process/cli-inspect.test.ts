@@ -9,8 +9,9 @@ import { goldenDirectory } from '../golden/golden-directory.js';
 import { copyOf } from '../unit/model-directories.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const inspect = async (...args: string[]): Promise<string> =>
-  (await promisify(execFile)(process.execPath, [main, 'inspect', ...args])).stdout;
+const flatrank = async (...args: string[]): Promise<string> =>
+  (await promisify(execFile)(process.execPath, [main, ...args])).stdout;
+const inspect = (...args: string[]): Promise<string> => flatrank('inspect', ...args);
 
 describe('flatrank inspect', () => {
   it('tells what a sentence model is', async () => {
@@ -57,5 +58,26 @@ describe('flatrank inspect', () => {
       stderr: expect.stringContaining('ERR_NOT_FOUND'),
     });
     await expect(inspect()).rejects.toMatchObject({ code: 2 });
+  });
+});
+
+describe('flatrank convert', () => {
+  const tiny = (name: string): string => join(goldenDirectory, 'models', name);
+
+  it.each([
+    ['the bi-encoder that comes with flatrank', ['box-ko-en'], 'sentence-transformer'],
+    ['its cross-encoder', ['box-ko-en', '--cross-encoder'], 'cross-encoder'],
+    ['a bi-encoder', [tiny('tiny-roberta')], 'sentence-transformer'],
+    ['a cross-encoder', [tiny('tiny-roberta-cross')], 'cross-encoder'],
+  ])('writes what inspect tells: %s', async (_, args, kind) => {
+    const out = join(await copyOf('tiny-bert'), 'out');
+    await flatrank('convert', ...args, '--out', out);
+    for (const told of [args, [out]]) expect(JSON.parse(await inspect(...told, '--json'))).toMatchObject({ kind });
+  });
+
+  it('makes no cross-encoder of a bi-encoder', async () => {
+    const out = join(await copyOf('tiny-bert'), 'out');
+    const converted = flatrank('convert', tiny('tiny-roberta'), '--cross-encoder', '--out', out);
+    await expect(converted).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_UNSUPPORTED') });
   });
 });

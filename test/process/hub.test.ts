@@ -13,6 +13,7 @@ import { commit, HubServer, sendBytes } from '../unit/hub-server.js';
 import { expectCode } from '../unit/model-directories.js';
 
 const run = promisify(execFile);
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const hubModule = fileURLToPath(new URL('../../dist/hub/index.js', import.meta.url));
 
 /** The files of a directory, by their paths in it. */
@@ -173,6 +174,15 @@ describe('load() with a Hub id', () => {
     await expectCode(CrossEncoder.load('owner/cross', { revision: 'v2' }), 'ERR_NOT_FOUND', /RevisionNotFound/);
     await expectCode(CrossEncoder.load('owner/none'), 'ERR_NOT_FOUND', /owner\/none/);
     await expectCode(CrossEncoder.load('none'), 'ERR_NOT_FOUND', /none/);
+  });
+
+  it('is what the command line takes too', async () => {
+    const { server, env, cache } = await hub();
+    server.repos['models/sentence-transformers/tiny'] = { refs: { main: commit }, files: await golden('tiny-bert') };
+    const out = join(cache, '..', 'converted');
+    await run(process.execPath, [main, 'convert', 'tiny', '--out', out], { env });
+    await using model = await SentenceTransformer.load(out);
+    expect(model.dimension).toBe(32);
   });
 
   it('knows the files of a model', () => {
