@@ -1,5 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { FlatrankError } from '../errors.js';
+import { isDirectory } from '../model/json-file.js';
 
 /**
  * Files that appear together when all of them are whole: each is written under a temporary name beside its own, and
@@ -8,8 +9,13 @@ import { FlatrankError } from '../errors.js';
 export class OutputFiles {
   readonly #written: { path: string; temporary: string }[] = [];
 
-  /** Writes one file's bytes, and syncs them to the disk. */
+  /** Writes one file's bytes, and syncs them to the disk. A directory in its place is refused before any work is done. */
   async write(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+    if (await isDirectory(path))
+      throw new FlatrankError(
+        'ERR_NOT_FOUND',
+        `Expected ${path} to be a file, or a name for one, but it is a directory`,
+      );
     const temporary = `${path}.${process.pid}.tmp`;
     const file = await orNotWritable(path, open(temporary, 'wx'));
     this.#written.push({ path, temporary });
@@ -21,11 +27,11 @@ export class OutputFiles {
     }
   }
 
-  /** Gives the files their names, in the order they were written. */
+  /** Gives the files their names: that of the last one first, for where it cannot be had those beside it stay away too. */
   async commit(): Promise<void> {
-    for (let next = this.#written[0]; next; next = this.#written[0]) {
+    for (let next = this.#written.at(-1); next; next = this.#written.at(-1)) {
       await orNotWritable(next.path, rename(next.temporary, next.path));
-      this.#written.shift();
+      this.#written.pop();
     }
   }
 

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -120,6 +120,16 @@ describe('flatrank encode', () => {
     expect([...values]).toEqual([...expected.data]);
     expect(readFileSync(path.join(folder, 'out.npy.ids.txt'), 'utf8')).toBe('first\ndocs.jsonl:2\nthird\n');
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+describe('flatrank encode where a directory is in the way', () => {
+  it.each(['taken', 'other'])('writes nothing: %s', async (out) => {
+    for (const name of ['taken', 'other.ids.txt']) mkdirSync(path.join(folder, name), { recursive: true });
+    const { code, stderr } = await flatrank('encode', 'docs.jsonl', '-m', model, '--out', out);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/(taken|ids\.txt) to be a file.*ERR_NOT_FOUND/)]);
+    const made = readdirSync(folder).filter((name) => /^(taken|other)/.test(name));
+    expect(made.sort()).toEqual(['other.ids.txt', 'taken']);
   });
 });
 
