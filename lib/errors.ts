@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Every `code` that a {@link FlatrankError} can carry, with what it means. Codes are stable: a program may branch on
  * them; messages may be reworded.
@@ -108,10 +110,14 @@ export function checkObject<T extends object>(name: string, value: T): T {
   throw invalidArgument(name, 'an object', value);
 }
 
-/** Checks that `value` is undefined or an AbortSignal, and throws its reason where it is aborted already. */
+/**
+ * Checks that `value` is undefined or an AbortSignal, and throws its reason where it is aborted already. From now on any number of
+ * calls may listen to it: Node.js takes more than ten for a leak, but each goes when its call ends.
+ */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   if (!(value instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', value);
   value.throwIfAborted();
+  setMaxListeners(0, value);
   return value;
 }
