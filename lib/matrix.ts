@@ -37,7 +37,20 @@ export function pickRows(matrix: Matrix, which: readonly number[]): Matrix {
 }
 
 /** What is accepted where vectors are expected: a {@link Matrix} (or anything of its shape), or its values alone. */
-export type MatrixLike = Float32Array | Pick<Matrix, 'data' | 'rows' | 'cols'>;
+export type MatrixLike = Float32Array | MatrixShape;
+
+type MatrixShape = Pick<Matrix, 'data' | 'rows' | 'cols'>;
+
+/** Checks that `x` is a {@link Matrix}, or of the shape of one, and returns it; `expectation` says what else would do. */
+export function checkMatrix(name: string, x: MatrixShape, expectation = 'a Matrix'): MatrixShape {
+  if (typeof x !== 'object' || (x as unknown) === null || !(x.data instanceof Float32Array))
+    throw invalidArgument(name, expectation, x);
+  const rows = checkInteger(`${name}.rows`, x.rows, 0);
+  const cols = checkInteger(`${name}.cols`, x.cols, 0);
+  if (x.data.length !== rows * cols)
+    throw invalidArgument(`${name}.data`, `a Float32Array of ${rows} x ${cols} values`, x.data);
+  return x;
+}
 
 /**
  * The values and row count of `x`, checked to be rows of `dimension` values each.
@@ -52,14 +65,8 @@ export function rowsOf(name: string, x: MatrixLike, dimension: number): { data: 
       );
     return { data: x, rows: x.length / dimension };
   }
-  if (typeof x !== 'object' || x === null || !(x.data instanceof Float32Array))
-    throw invalidArgument(name, 'a Float32Array or a Matrix', x);
-  if (x.cols !== dimension)
-    throw new FlatrankError(
-      'ERR_DIMENSION',
-      `Expected \`${name}\` to have ${dimension} columns but received ${describe(x.cols)}`,
-    );
-  if (x.data.length !== x.rows * x.cols)
-    throw invalidArgument(`${name}.data`, `a Float32Array of ${x.rows} x ${x.cols} values`, x.data);
-  return { data: x.data, rows: x.rows };
+  const { data, rows, cols } = checkMatrix(name, x, 'a Float32Array or a Matrix');
+  if (cols !== dimension)
+    throw new FlatrankError('ERR_DIMENSION', `Expected \`${name}\` to have ${dimension} columns but received ${cols}`);
+  return { data, rows };
 }

@@ -241,9 +241,12 @@ export class CrossEncoder {
 
 function flatten(pairs: unknown): readonly string[] {
   if (!Array.isArray(pairs)) throw invalidArgument('pairs', 'an array of pairs of strings', pairs);
-  return pairs.flatMap((pair: unknown, i) => {
-    if (!Array.isArray(pair) || pair.length !== 2 || pair.some((text) => typeof text !== 'string'))
+  const texts: string[] = [];
+  // Holes count as undefined here; flatMap and some pass over them.
+  for (const [i, pair] of (pairs as unknown[]).entries()) {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string')
       throw invalidArgument(`pairs[${i}]`, 'a pair of strings', pair);
-    return pair as string[];
-  });
+    texts.push(pair[0], pair[1]);
+  }
+  return texts;
 }

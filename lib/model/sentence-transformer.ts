@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { FlatrankError, checkBoolean, checkInteger, checkObject, checkOneOf, invalidArgument } from '../errors.js';
-import { Matrix } from '../matrix.js';
+import { checkMatrix, Matrix } from '../matrix.js';
 import type { PoolingMode } from '../native.js';
 import type { Precision } from '../runtime/backend.js';
 import { warnOfFallback } from '../runtime/device.js';
@@ -271,12 +271,11 @@ export class SentenceTransformer {
    * Similarity of every row of `a` with every row of `b` by {@link similarityFnName}: higher is more alike (distances are
    * negated). Runs on the calling thread.
    * @returns (a.rows, b.rows)
-   * @throws FlatrankError `ERR_DIMENSION` where the rows differ in length
+   * @throws FlatrankError `ERR_DIMENSION` where the rows differ in length, `ERR_INVALID_ARGUMENT` for anything that is not a matrix
    */
   similarity(a: Matrix, b: Matrix): Matrix {
-    for (const [name, m] of Object.entries({ a, b }))
-      if (!((m as Partial<Matrix> | undefined)?.data instanceof Float32Array))
-        throw invalidArgument(name, 'a Matrix', m);
+    checkMatrix('a', a);
+    checkMatrix('b', b);
     return similarityMatrix(this.similarityFnName, a, b);
   }
 

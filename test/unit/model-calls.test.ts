@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CrossEncoder, Matrix, SentenceTransformer } from 'flatrank';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { goldenDirectory } from '../golden/golden-directory.js';
 import { expectCode } from './model-directories.js';
 
@@ -85,6 +85,19 @@ describe('encode', () => {
       await expectCode(any.encode('a', { [name]: value }), 'ERR_INVALID_ARGUMENT', new RegExp(`\`${name}\``));
     const stream = any.encodeStream('a text');
     await expectCode(stream.next(), 'ERR_INVALID_ARGUMENT', /texts/);
+    const later = any.encodeStream(['a', 'b', 'c', 4], { chunkSize: 2 });
+    await later.next();
+    await expectCode(later.next(), 'ERR_INVALID_ARGUMENT', /texts\[3\]/);
+  });
+
+  it('takes one signal for many calls at once', async () => {
+    const warn = vi.spyOn(process, 'emitWarning');
+    onTestFinished(() => {
+      warn.mockRestore();
+    });
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 15 }, () => model.encode('a', { signal })));
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it('ends with the reason of its signal, at once', async () => {
@@ -126,6 +139,16 @@ describe('similarity', () => {
     expect(data[2]).toBeCloseTo(1, 6);
     expect(data[1]).toBeCloseTo(data[3]!, 6);
     expect(() => model.similarity(matrix, new Matrix(new Float32Array(2), 1, 2))).toThrow(/32.*2|2.*32/);
+    const { data: values } = matrix;
+    for (const [wrong, name] of [
+      [{ data: values, rows: 4, cols: 32 }, 'data'],
+      [{ data: values, rows: 1e20, cols: 32 }, 'rows'],
+      [{ data: values, rows: 3n, cols: 32 }, 'rows'],
+      [{ data: values, rows: 3, cols: Symbol('32') }, 'cols'],
+    ] as [any, string][]) {
+      expect(() => model.similarity(wrong, matrix)).toThrow(new RegExp(`\`a.${name}\``));
+      expect(() => model.similarity(matrix, wrong)).toThrow(new RegExp(`\`b.${name}\``));
+    }
   });
 });
 
@@ -136,6 +159,9 @@ describe('predict and rank', () => {
     const any = cross as any;
     await expectCode(any.predict('ab'), 'ERR_INVALID_ARGUMENT', /pairs/);
     await expectCode(any.predict([['a', 'b'], ['a']]), 'ERR_INVALID_ARGUMENT', /pairs\[1\].*pair of strings/);
+    const hole = new Array(2);
+    await expectCode(any.predict(new Array(1)), 'ERR_INVALID_ARGUMENT', /pairs\[0\].*pair of strings.*undefined/);
+    await expectCode(any.predict([['a', 'b'], hole]), 'ERR_INVALID_ARGUMENT', /pairs\[1\].*pair of strings/);
     await expectCode(any.predict([['a', 'b']], { activation: 'relu' }), 'ERR_INVALID_ARGUMENT', /activation.*"relu"/);
     await expectCode(any.rank(1, []), 'ERR_INVALID_ARGUMENT', /query/);
     await expectCode(any.rank('a', ['b'], { topK: 0 }), 'ERR_INVALID_ARGUMENT', /topK/);
