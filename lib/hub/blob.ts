@@ -1,22 +1,20 @@
 /**
  * Download of one blob: into a file of its own beside the place, resumed where a connection breaks, checked by size and
- * hash, then renamed. Two processes (of any library that keeps this layout) may do so at once: names of unfinished
- * files are unique, and a finished one appears whole.
+ * hash, then renamed. Two processes (of any library that keeps this layout) may do so at once: where locks work one waits
+ * for the other, names of unfinished files are unique, and a finished one appears whole.
  *
  * The Hub's own JavaScript library neither resumes nor checks hashes and lets two downloads write the same file, so this
  * part is ours.
  */
-import { createHash, randomBytes, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, utimes, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FlatrankError } from '../errors.js';
-import { notWritable, sizeOf, type RepoFile } from './cache.js';
+import { takeLock, tryLock, type BlobLock } from './blob-lock.js';
+import { notWritable, sizeOf, type RepoCache, type RepoFile } from './cache.js';
 import { RefusedError, type HubClient } from './http.js';
-
-/** An unfinished file that nobody has written to for so long is abandoned. Its writer touches it far more often. */
-const abandonedMs = 15_000;
-const touchMs = 3_000;
+import { isAbandoned, listUnfinished, touchMs, unfinishedPath, Watch, type Unfinished } from './unfinished.js';
 
 /** How often to look whether somebody else's download of the same blob has ended. */
 const watchMs = 200;
@@ -25,54 +23,45 @@ const watchMs = 200;
 export type OnBytes = (bytes: number) => void;
 
 /**
- * Brings the blob of `file` to `path`, from `url`.
- * @throws FlatrankError `ERR_HUB` where the transfer fails or what comes is not what was promised; what was received stays
- *   for the next time
+ * Brings the blob of `file` from `url` to `cache`.
+ * @throws FlatrankError `ERR_HUB` where the transfer fails or what comes is not what was promised, `ERR_IO` where it cannot
+ *   be written; what was received stays for the next time
  */
 export async function downloadBlob(
   client: HubClient,
   url: string,
   file: RepoFile,
-  path: string,
+  cache: RepoCache,
   onBytes: OnBytes,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw notWritable(path, error);
+  const blob = join(cache.blobs, file.hash);
+  await mkdir(cache.blobs, { recursive: true }).catch((error: unknown) => {
+    throw notWritable(blob, error);
   });
-  while ((await sizeOf(path)) !== file.size) {
-    if ((await unfinished(path)).some(({ abandoned }) => !abandoned)) {
-      await client.pause(watchMs);
-      continue;
+  const watch = new Watch();
+  while ((await sizeOf(blob)) !== file.size) {
+    const lock = await takeLock(cache.lock(file.hash));
+    try {
+      // Whoever had the lock until now may have brought it.
+      if ((await sizeOf(blob)) === file.size) break;
+      const others = await listUnfinished(blob, lock);
+      if (watch.isBusy(others, lock)) {
+        await client.pause(watchMs);
+        continue;
+      }
+      const download = await BlobDownload.begin(client, url, file, blob, onBytes, others);
+      const late = (await listUnfinished(blob, 'none')).filter(
+        ({ path, free }) => !free && path < download.path && others.every((other) => other.path !== path),
+      );
+      // Of two that begin in the same moment, without locks, one steps back.
+      if (late.length > 0) await download.leave();
+      else await download.run(others, lock);
+    } finally {
+      if (typeof lock === 'object') await lock.close();
     }
-    const download = await BlobDownload.begin(client, url, file, path, onBytes);
-    const others = await unfinished(path);
-    // Of two that begin in the same moment one steps back.
-    if (others.some((other) => !other.abandoned && other.path < download.path)) await download.discard();
-    else await download.run(others.filter(({ abandoned }) => abandoned));
   }
   onBytes(file.size);
 }
-
-interface Unfinished {
-  readonly path: string;
-  readonly size: number;
-  readonly abandoned: boolean;
-}
-
-/** The unfinished files of a blob: `HASH.RANDOM.incomplete`. */
-async function unfinished(blob: string): Promise<Unfinished[]> {
-  const [folder, prefix] = [dirname(blob), `${basename(blob)}.`];
-  const names = (await readdir(folder)).filter((name) => name.startsWith(prefix) && name.endsWith('.incomplete'));
-  const found = await Promise.all(
-    names.map(async (name) => {
-      const path = join(folder, name);
-      const stats = await stat(path).catch(() => undefined); // finished in the meantime
-      return stats && { path, size: stats.size, abandoned: Date.now() - stats.mtimeMs > abandonedMs };
-    }),
-  );
-  return found.filter((entry) => entry !== undefined);
-}
-
 class BlobDownload {
   readonly #client: HubClient;
   readonly #url: string;
@@ -81,6 +70,8 @@ class BlobDownload {
   /** The unfinished file. */
   readonly path: string;
   readonly #file: FileHandle;
+  /** Bytes that an earlier download left in the file. */
+  readonly #left: number;
   readonly #onBytes: OnBytes;
   #hash: Hash;
   #size = 0;
@@ -94,6 +85,7 @@ class BlobDownload {
     blob: string,
     path: string,
     file: FileHandle,
+    left: number,
     onBytes: OnBytes,
   ) {
     this.#client = client;
@@ -102,30 +94,39 @@ class BlobDownload {
     this.#blob = blob;
     this.path = path;
     this.#file = file;
+    this.#left = left;
     this.#onBytes = onBytes;
     this.#hash = this.#newHash();
   }
 
+  /** Opens a file of this download's own: the largest of those of `others` that are free, if any is, else a new one. */
   static async begin(
     client: HubClient,
     url: string,
     expected: RepoFile,
     blob: string,
     onBytes: OnBytes,
+    others: readonly Unfinished[],
   ): Promise<BlobDownload> {
-    const path = `${blob}.${randomBytes(4).toString('hex')}.incomplete`;
+    const path = unfinishedPath(blob);
+    const largest = largestOf(others.filter(({ free }) => free));
+    const taken = largest && (await takeOver(largest.path, path));
     try {
-      return new BlobDownload(client, url, expected, blob, path, await open(path, 'wx'), onBytes);
+      const file = taken ?? (await open(path, 'wx'));
+      tryLock(file); // as long as it is open: whoever has the blob's lock sees that it has a writer
+      return new BlobDownload(client, url, expected, blob, path, file, taken ? largest.size : 0, onBytes);
     } catch (error) {
       throw notWritable(path, error);
     }
   }
 
-  /** Downloads the blob, going on from the largest of the abandoned files `earlier`. */
-  async run(earlier: readonly Unfinished[]): Promise<void> {
+  /** Downloads the blob, going on from what is there already: in its file or else in the largest of `others`. */
+  async run(others: readonly Unfinished[], lock: BlobLock): Promise<void> {
     const touch = setInterval(() => void utimes(this.path, new Date(), new Date()).catch(() => undefined), touchMs);
     try {
-      await this.#adopt(earlier);
+      await this.#adopt(others);
+      for (const other of others)
+        if (isAbandoned(other, lock)) await rm(other.path, { force: true }).catch(() => undefined);
       await this.#receive();
       if (!this.#isRight() && this.#adopted) {
         // The earlier file was not a beginning of this one (another library may write out of order).
@@ -139,43 +140,59 @@ class BlobDownload {
           `Expected ${this.#expected.path} from ${this.#host} to have the hash ${this.#expected.hash} but it has another`,
         );
       }
-      await this.#writing(async () => {
-        await this.#file.sync();
-        await this.#file.close();
-        await rename(this.path, this.#blob);
-      });
+      await this.#writing(() => this.#finish());
     } catch (error) {
-      if (this.#size === 0) await this.discard();
-      else {
-        await this.#file.close().catch(() => undefined);
-        // Free for whoever comes next: its time says that nobody writes to it.
-        await utimes(this.path, 0, 0).catch(() => undefined);
-      }
+      clearInterval(touch);
+      await this.leave();
       throw error;
     } finally {
       clearInterval(touch);
     }
   }
 
-  /** Leaves nothing of this download. */
-  async discard(): Promise<void> {
+  /** Ends this download; what is there stays for the next one. */
+  async leave(): Promise<void> {
     await this.#file.close().catch(() => undefined);
-    await rm(this.path, { force: true });
+    // Free for whoever comes next: its time says that nobody writes to it.
+    if (((await sizeOf(this.path)) ?? 0) > 0) await utimes(this.path, 0, 0).catch(() => undefined);
+    else await rm(this.path, { force: true }).catch(() => undefined);
   }
 
-  /** Copies what is abandoned and does not go on in it: whoever began it may not be dead after all, and write. */
-  async #adopt(earlier: readonly Unfinished[]): Promise<void> {
-    const largest = [...earlier].sort((a, b) => b.size - a.size)[0];
-    try {
-      if (largest && largest.size > 0)
-        for await (const chunk of createReadStream(largest.path, { end: this.#expected.size - 1 }))
-          await this.#append(chunk as Buffer);
-      this.#adopted = this.#size > 0;
-    } catch (error) {
-      if (error instanceof FlatrankError) throw error;
-      await this.#restart(); // gone or unreadable: then from the start
+  async #finish(): Promise<void> {
+    await this.#file.sync();
+    await this.#file.close();
+    await rename(this.path, this.#blob).catch(async (error: unknown) => {
+      // Somebody took this download for dead (its process was suspended, say), and has brought the blob or will.
+      if ((await sizeOf(this.#blob)) === this.#expected.size) await rm(this.path, { force: true });
+      else if ((await sizeOf(this.path)) !== undefined) throw error;
+    });
+  }
+
+  async #adopt(others: readonly Unfinished[]): Promise<void> {
+    const end = this.#expected.size - 1;
+    if (this.#left > 0) {
+      await this.#writing(() => this.#file.truncate(Math.min(this.#left, end + 1)));
+      await this.#read(this.#file.createReadStream({ start: 0, autoClose: false }), (chunk) => {
+        this.#count(chunk);
+      });
+      return;
     }
-    for (const { path } of earlier) await rm(path, { force: true });
+    // Copied, and not gone on in: whoever began it may not be dead after all, and write.
+    const largest = largestOf(others);
+    if (largest && end >= 0) await this.#read(createReadStream(largest.path, { end }), (chunk) => this.#append(chunk));
+  }
+
+  /**
+   * Has `use` use what an earlier download left. Where that cannot be read, or the disk has no room for a copy of it, this
+   * one begins at the start.
+   */
+  async #read(stream: ReadStream, use: (chunk: Uint8Array) => unknown): Promise<void> {
+    try {
+      for await (const chunk of stream) await use(chunk as Buffer);
+      this.#adopted = this.#size > 0;
+    } catch {
+      await this.#restart();
+    }
   }
 
   async #receive(): Promise<void> {
@@ -231,6 +248,11 @@ class BlobDownload {
       for (let at = 0; at < chunk.length;)
         at += (await this.#file.write(chunk, at, chunk.length - at, this.#size + at)).bytesWritten;
     });
+    this.#count(chunk);
+  }
+
+  /** Takes note of bytes that are in the file. */
+  #count(chunk: Uint8Array): void {
     this.#hash.update(chunk);
     this.#size += chunk.length;
     this.#onBytes(this.#size);
@@ -262,6 +284,25 @@ class BlobDownload {
     await work().catch((error: unknown) => {
       throw notWritable(this.path, error);
     });
+  }
+}
+
+/** The largest of the files that are not empty. */
+function largestOf(files: readonly Unfinished[]): Unfinished | undefined {
+  return [...files].sort((a, b) => b.size - a.size).find(({ size }) => size > 0);
+}
+
+/** Opens the file at `from` and makes it this process's by renaming it; undefined where somebody else was faster. */
+async function takeOver(from: string, to: string): Promise<FileHandle | undefined> {
+  const file = await open(from, 'r+').catch(() => undefined);
+  if (!file) return undefined;
+  try {
+    await file.utimes(new Date(), new Date()); // before others see it under its new name
+    await rename(from, to);
+    return file;
+  } catch {
+    await file.close();
+    return undefined;
   }
 }
 

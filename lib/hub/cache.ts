@@ -1,11 +1,12 @@
 /**
  * The cache on disk, in huggingface_hub's layout, so that Python and flatrank share it: in a folder for each repository
  * `blobs/` (files by their hash), `snapshots/COMMIT/` (links to blobs under the repository's paths), `refs/REVISION`
- * (the commit that a branch or tag was last seen at) and `trees/COMMIT.json` (the files of a commit).
+ * (the commit that a branch or tag was last seen at) and `trees/COMMIT.json` (the files of a commit); and beside these
+ * folders `.locks/REPOSITORY/HASH.lock`.
  */
 import { randomBytes } from 'node:crypto';
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { FlatrankError } from '../errors.js';
 
@@ -44,6 +45,11 @@ export class RepoCache {
 
   get blobs(): string {
     return join(this.folder, 'blobs');
+  }
+
+  /** The file that whoever downloads the blob `hash` locks. */
+  lock(hash: string): string {
+    return join(dirname(this.folder), '.locks', basename(this.folder), `${hash}.lock`);
   }
 
   snapshot(commit: string): string {
@@ -133,7 +139,7 @@ async function replace(path: string, make: (temporary: string) => Promise<void>)
     await make(temporary);
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw notWritable(path, cause);
   }
 }
@@ -141,7 +147,7 @@ async function replace(path: string, make: (temporary: string) => Promise<void>)
 /** The error for a cache that cannot be written to. */
 export function notWritable(path: string, cause: unknown): FlatrankError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new FlatrankError('ERR_NOT_FOUND', `Expected ${path} in the Hub's cache to be writable but: ${reason}`, {
+  return new FlatrankError('ERR_IO', `Expected ${path} in the Hub's cache to be writable but: ${reason}`, {
     cause,
   });
 }

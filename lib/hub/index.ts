@@ -16,7 +16,7 @@ export interface DownloadOptions extends SnapshotOptions {
  * Downloads the files of a repository that are not in the cache.
  * @returns the folder of the snapshot, with the files under the repository's paths
  * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_NOT_FOUND` where there is no such repository or revision, `ERR_HUB` where the Hub
- *   fails or sends something else than it promised; an abort rejects with `signal.reason`
+ *   fails or sends something else than it promised, `ERR_IO` where the cache cannot be written to; an abort rejects with `signal.reason`
  */
 export async function downloadSnapshot(id: string, o: DownloadOptions): Promise<string> {
   const snapshot = await HubSnapshot.open(id, o);

@@ -1,5 +1,4 @@
 /** A repository of the Hub at one commit, as a folder on disk that holds what was asked for. */
-import { join } from 'node:path';
 import { datasetInfo, listFiles, modelInfo } from '@huggingface/hub';
 import { z } from 'zod';
 import { FlatrankError, invalidArgument } from '../errors.js';
@@ -75,7 +74,7 @@ export class HubSnapshot {
   /**
    * Finds the repository `id`. Without an answer from the Hub, what was cached before counts, as in huggingface_hub.
    * @throws FlatrankError `ERR_INVALID_ARGUMENT`, `ERR_NOT_FOUND` where the Hub (or, where it is not to be reached, the cache)
-   *   has no such repository or revision, `ERR_HUB` where the Hub fails; an abort rejects with `signal.reason`
+   *   has no such repository or revision, `ERR_HUB` where the Hub fails, `ERR_IO` where the cache cannot be written to; an abort rejects with `signal.reason`
    */
   static async open(id: string, o: SnapshotOptions): Promise<HubSnapshot> {
     if (!isHubId(id)) throw invalidArgument('id', "a Hub id, 'owner/name'", id);
@@ -176,7 +175,8 @@ export class HubSnapshot {
     if (lost.length === 0 && (files.length === 0 || this.#closed === undefined)) return files;
     const names = [...lost, ...files.map(({ path }) => path)].join(', ');
     const reason = this.#closed instanceof Error ? `: ${this.#closed.message}` : '';
-    throw new FlatrankError('ERR_NOT_FOUND', `Expected ${names} of ${this.id} in ${this.folder}${reason}`);
+    const code = isUnwritable(this.#closed) ? 'ERR_IO' : 'ERR_NOT_FOUND';
+    throw new FlatrankError(code, `Expected ${names} of ${this.id} in ${this.folder}${reason}`);
   }
 
   async #download(client: HubClient, file: RepoFile, onBytes: (bytes: number) => void): Promise<void> {
@@ -184,7 +184,7 @@ export class HubSnapshot {
     const prefix = this.#repoType === 'dataset' ? 'datasets/' : '';
     const path = file.path.split('/').map(encodeURIComponent).join('/');
     const url = `${endpoint}/${prefix}${this.id}/resolve/${this.commit}/${path}`;
-    await downloadBlob(client, url, file, join(this.#cache.blobs, file.hash), onBytes);
+    await downloadBlob(client, url, file, this.#cache, onBytes);
     await this.#cache.link(this.commit, file);
   }
 }
@@ -235,6 +235,11 @@ function checked<S extends z.ZodType>(id: string, schema: S, value: unknown): z.
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new FlatrankError('ERR_HUB', `Expected the Hub to describe ${id} but: ${z.prettifyError(result.error)}`);
+}
+
+/** Whether nothing was downloaded because the cache cannot be written to. */
+function isUnwritable(error: unknown): boolean {
+  return error instanceof FlatrankError && error.code === 'ERR_IO';
 }
 
 function checkRevision(revision: unknown): string {

@@ -44,7 +44,7 @@ const configurations = new Set([
 /**
  * The directory of the model `dirOrHubId`; what a model of the Hub needs and the cache has not is downloaded.
  * @param kind a bi-encoder's name without an owner ('all-MiniLM-L6-v2') means a model of sentence-transformers first, as there
- * @throws FlatrankError `ERR_NOT_FOUND` where there is neither a directory nor a model of that name, `ERR_HUB`
+ * @throws FlatrankError `ERR_NOT_FOUND` where there is neither a directory nor a model of that name, `ERR_HUB`, `ERR_IO`
  */
 export async function modelDirectory(dirOrHubId: string, o: ResolveOptions, kind: ModelKind): Promise<string> {
   if (dirOrHubId === boxModel) return fileURLToPath(new URL(`../../models/${boxModel}/${kind}`, import.meta.url));

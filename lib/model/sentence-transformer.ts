@@ -100,8 +100,8 @@ export class SentenceTransformer {
    * model directory: a checkpoint (`model.safetensors`) of a known architecture, else
    * `onnx/model.onnx` or `model.onnx`; or a model of the Hub ('owner/name'; a name alone means
    * `sentence-transformers/name` first), of which what is not cached is downloaded.
-   * @throws FlatrankError `ERR_NOT_FOUND` where the directory, the model or a file is missing, `ERR_HUB` where the Hub fails, `ERR_BAD_FILE` where one is damaged,
-   *   `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known or cannot be had here, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
+   * @throws FlatrankError `ERR_NOT_FOUND` where the directory, the model or a file is missing, `ERR_HUB` where the Hub fails, `ERR_IO` where its cache
+   *   cannot be written to, `ERR_BAD_FILE` where a file is damaged, `ERR_UNSUPPORTED` for a module, pooling mode, device or precision that is not known or cannot be had here, `ERR_TOKENIZER`, `ERR_INVALID_ARGUMENT`
    */
   static async load(dirOrHubId: string = boxModel, o: SentenceTransformerOptions = {}): Promise<SentenceTransformer> {
     const asked: ModelSpec = {

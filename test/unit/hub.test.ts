@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, readlink, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { dirname, join } from 'node:path';
+import { SentenceTransformer } from 'flatrank';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { downloadSnapshot, hubSettings, type DownloadOptions } from '../../dist/hub/index.js';
+import { native } from '../../dist/native.js';
 import { blobName, commit, cutAfter, HubServer, refuse, type Fault } from './hub-server.js';
 import { expectCode } from './model-directories.js';
 
@@ -276,19 +278,178 @@ describe('a transfer that breaks', () => {
     expect(await blobs()).toHaveLength(5);
   });
 
-  it('waits for somebody else who downloads the same file', async () => {
+  it.each(['with locks', 'without'])('waits for somebody else who downloads the same file, %s', async (locks) => {
     const { download, folder, server } = await hub();
-    await mkdir(join(folder, 'blobs'), { recursive: true });
     const blob = join(folder, 'blobs', blobName(weights));
-    await writeFile(`${blob}.0f0f0f0f.incomplete`, weights.subarray(0, 1000));
+    const release = locks === 'without' ? await noLocks(folder) : await holdLock(folder);
+    await leave(folder, '0f0f0f0f', 1000);
     const downloading = download();
     await vi.waitFor(async () => {
       expect(await readdir(join(folder, 'snapshots', commit))).toHaveLength(4);
     });
     await writeFile(blob, weights);
     await rm(`${blob}.0f0f0f0f.incomplete`);
+    await release();
     await expectWhole(await downloading);
     expect(server.requestsFor('model.safetensors')).toEqual([]);
+  });
+});
+
+/** The lock file of the large file's blob. */
+const lockOf = (folder: string): string =>
+  join(dirname(folder), '.locks', 'models--owner--tiny.model_1', `${blobName(weights)}.lock`);
+
+/** Holds the lock of the large file as huggingface_hub does. */
+async function holdLock(folder: string): Promise<() => Promise<void>> {
+  await mkdir(dirname(lockOf(folder)), { recursive: true });
+  const file = await open(lockOf(folder), 'a');
+  onTestFinished(() => file.close());
+  expect(native().tryLock(file.fd)).toBe(true);
+  return () => file.close();
+}
+
+/** A cache in which no lock can be had. */
+async function noLocks(folder: string): Promise<() => Promise<void>> {
+  await mkdir(dirname(folder), { recursive: true });
+  await writeFile(join(dirname(folder), '.locks'), '');
+  return () => Promise.resolve();
+}
+
+/** Leaves an unfinished file of the large one, last written to so many seconds ago. */
+async function leave(folder: string, name: string, length: number, age = 0): Promise<string> {
+  await mkdir(join(folder, 'blobs'), { recursive: true });
+  const path = join(folder, 'blobs', `${blobName(weights)}.${name}.incomplete`);
+  await writeFile(path, weights.subarray(0, length));
+  const time = Date.now() / 1000 - age;
+  await utimes(path, time, time);
+  return path;
+}
+
+const now = performance.now.bind(performance);
+
+/** Sets the monotonic clock forward by so many seconds, until the test ends. */
+function pass(seconds: number): void {
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 1000 * seconds);
+  onTestFinished(() => {
+    clock.mockRestore();
+  });
+}
+
+describe('an unfinished file', () => {
+  it.each([
+    ['of a process that was killed', 'flatrank-0f0f0f0f', 0],
+    ['of Python, when it was killed', '0f0f0f0f', 0],
+    ['whose time is still to come', '0f0f0f0f', -100_000],
+  ])('%s is gone on in at once, and in its place', async (_, name, age) => {
+    const { download, folder, server, blobs } = await hub();
+    const { ino } = await stat(await leave(folder, name, 70_000, age));
+    await leave(folder, '11111111', 1000);
+    await expectWhole(await download());
+    expect(server.requestsFor('model.safetensors').map(({ range }) => range)).toEqual(['bytes=70000-']);
+    expect((await stat(join(folder, 'blobs', blobName(weights)))).ino).toBe(ino); // a copy would need the space twice
+    expect(await blobs()).toHaveLength(5);
+  });
+
+  it.each([
+    ['of a process that is suspended', 'flatrank-0f0f0f0f', 20],
+    ['of Python over a slow connection', '0f0f0f0f', 700],
+  ])('%s is copied in the end, and left alone', async (_, name, seconds) => {
+    const { download, folder, server } = await hub();
+    await holdLock(folder);
+    const path = await leave(folder, name, 70_000, 100_000);
+    const downloading = download();
+    await vi.waitFor(async () => {
+      expect(await readdir(join(folder, 'snapshots', commit))).toHaveLength(4);
+    });
+    pass(name.startsWith('flatrank') ? 10 : 500);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(server.requestsFor('model.safetensors')).toEqual([]);
+    pass(seconds);
+    await expectWhole(await downloading);
+    expect(server.requestsFor('model.safetensors').map(({ range }) => range)).toEqual(['bytes=70000-']);
+    expect((await readFile(path)).equals(weights.subarray(0, 70_000))).toBe(true);
+  });
+
+  it.each([
+    ['of ours, silent for long', 'flatrank-0f0f0f0f', 20, false],
+    ['of Python, silent for long', '0f0f0f0f', 700, true],
+    ['of Python, silent for days', '0f0f0f0f', 100_000, false],
+  ])('%s, where there are no locks, is copied', async (_, name, age, kept) => {
+    const { download, folder, server } = await hub();
+    await noLocks(folder);
+    const path = await leave(folder, name, 70_000, age);
+    await expectWhole(await download());
+    expect(server.requestsFor('model.safetensors').map(({ range }) => range)).toEqual(['bytes=70000-']);
+    expect((await stat(path).catch(() => undefined)) !== undefined).toBe(kept);
+  });
+
+  it('whose time is to come is watched, where there are no locks', async () => {
+    const { download, folder } = await hub();
+    await noLocks(folder);
+    await leave(folder, 'flatrank-0f0f0f0f', 70_000, -100_000);
+    const downloading = download();
+    await vi.waitFor(async () => {
+      expect(await readdir(join(folder, 'snapshots', commit))).toHaveLength(4);
+    });
+    pass(20);
+    await expectWhole(await downloading);
+  });
+
+  it.each([true, false])(
+    'that somebody took over is done where the blob is there, else begun again: %s',
+    async (there) => {
+      const { download, folder, server, blobs } = await hub();
+      let taken = false;
+      server.fault = async (_, __, { origin }) => {
+        if (origin !== 'cdn' || taken) return false;
+        taken = true;
+        const name = (await blobs()).find((other) => other.startsWith(`${blobName(weights)}.`))!;
+        await rm(join(folder, 'blobs', name));
+        if (there) await writeFile(join(folder, 'blobs', blobName(weights)), weights);
+        return false;
+      };
+      await expectWhole(await download());
+      expect(server.requestsFor('model.safetensors')).toHaveLength(there ? 1 : 2);
+      expect(await blobs()).toHaveLength(5);
+    },
+  );
+
+  it('is not shared by two downloads of one process', async () => {
+    const { download, server } = await hub();
+    const found = await Promise.all([download(), download(), download()]);
+    await expectWhole(found[0]);
+    expect(server.requestsFor('model.safetensors')).toHaveLength(1);
+  });
+});
+
+describe('a cache that cannot be written to', () => {
+  it('is named, and is no model that is not there', async () => {
+    const { server } = await hub();
+    const { cache } = await server.settings();
+    await writeFile(join(cache, 'file'), '');
+    const below = await server.settings({ cache: join(cache, 'file', 'hub') });
+    await expectCode(downloadSnapshot(id, { repoType: 'model', settings: below }), 'ERR_IO', /file.*writable.*ENOTDIR/);
+    // What a cached snapshot lacks is not said to be missing from the Hub.
+    const settings = await server.settings();
+    const old = { repoType: 'model', settings, include: (path: string) => path === 'config.json' } as const;
+    await downloadSnapshot(id, old);
+    server.repos[`models/${id}`]!.refs['main'] = 'e'.repeat(40);
+    await mkdir(join(settings.cache, 'models--owner--tiny.model_1', 'trees', `${'e'.repeat(40)}.json`));
+    await expectWhole(await downloadSnapshot(id, old), ['config.json']);
+    await expectCode(downloadSnapshot(id, { repoType: 'model', settings }), 'ERR_IO', /README.*writable/);
+  });
+
+  it('is not the next name’s fault', async () => {
+    const { server } = await hub();
+    const { cache } = await server.settings();
+    await writeFile(join(cache, 'file'), '');
+    server.repos['models/sentence-transformers/tiny'] = { refs: { main: commit }, files };
+    const set = { HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: join(cache, 'file', 'hub'), HF_HUB_OFFLINE: undefined };
+    for (const [name, value] of Object.entries(set)) vi.stubEnv(name, value);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    await expectCode(SentenceTransformer.load('tiny'), 'ERR_IO', /writable/);
   });
 });
 
