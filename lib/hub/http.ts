@@ -14,8 +14,8 @@ const unreachable = new Set(
 /** How often in a row an attempt may fail. */
 export const maxAttempts = 5;
 
-/** The longest pause that a server's Retry-After gets. */
-const maxPauseMs = 30_000;
+/** The longest pause that a server gets by asking for it: the Hub counts requests by five minutes. */
+const maxPauseMs = 300_000;
 
 /** An answer that is not a success and that another attempt does not mend. */
 export class RefusedError extends FlatrankError {
@@ -147,10 +147,7 @@ function refusal({ status, headers }: Response, url: string | URL, withToken: bo
   const received = ['received', status, hubCode, text].filter(Boolean).join(' ');
   const refused = (code: FlatrankErrorCode, message: string): FlatrankError =>
     new RefusedError(code, message, status, hubCode);
-  if (transient.has(status)) {
-    const retryAfterMs = 1000 * (Number(headers.get('retry-after')) || 0);
-    return new TransientError(`Expected ${what} but ${received}`, Math.min(retryAfterMs, maxPauseMs));
-  }
+  if (transient.has(status)) return new TransientError(`Expected ${what} but ${received}`, retryAfterMsOf(headers));
   if (hubCode === 'GatedRepo' || status === 403)
     return refused(
       'ERR_HUB',
@@ -166,6 +163,17 @@ function refusal({ status, headers }: Response, url: string | URL, withToken: bo
         (withToken ? 'this HF_TOKEN does not open it' : 'set HF_TOKEN'),
     );
   return refused('ERR_HUB', `Expected ${what} but ${received}`);
+}
+
+/** How long a server asks to wait: by Retry-After (seconds or a date), or by the Hub's RateLimit (`"api";r=0;t=12`). */
+export function retryAfterMsOf(headers: Headers): number {
+  const after = headers.get('retry-after') ?? '';
+  const limit = headers.get('ratelimit') ?? '';
+  const seconds = /^\s*\d+\s*$/.test(after)
+    ? after
+    : /;\s*r\s*=\s*0\b/.test(limit) && /;\s*t\s*=\s*(\d+)/.exec(limit)?.[1];
+  const ms = seconds ? 1000 * Number(seconds) : Date.parse(after) - Date.now();
+  return ms > 0 ? Math.min(ms, maxPauseMs) : 0;
 }
 
 const hostOf = (url: string | URL): string => new URL(url).host;

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { SentenceTransformer } from 'flatrank';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { downloadSnapshot, hubSettings, type DownloadOptions } from '../../dist/hub/index.js';
+import { retryAfterMsOf } from '../../dist/hub/http.js';
 import { native } from '../../dist/native.js';
 import { blobName, commit, cutAfter, HubServer, refuse, type Fault } from './hub-server.js';
 import { expectCode } from './model-directories.js';
@@ -451,6 +452,20 @@ describe('a cache that cannot be written to', () => {
     });
     await expectCode(SentenceTransformer.load('tiny'), 'ERR_IO', /writable/);
   });
+});
+
+it('waits as long as a server asks', () => {
+  const asked = (headers: Record<string, string>): number => retryAfterMsOf(new Headers(headers));
+  expect(asked({})).toBe(0);
+  expect(asked({ 'retry-after': '2' })).toBe(2000);
+  expect(asked({ 'retry-after': '1000000' })).toBe(300_000);
+  for (const bad of ['-1', 'soon', '', new Date(0).toUTCString()]) expect(asked({ 'retry-after': bad })).toBe(0);
+  const date = asked({ 'retry-after': new Date(Date.now() + 60_000).toUTCString() });
+  expect(date).toBeGreaterThan(55_000);
+  expect(date).toBeLessThanOrEqual(60_000);
+  expect(asked({ ratelimit: '"api";r=0;t=12' })).toBe(12_000);
+  expect(asked({ ratelimit: '"api"; r=0; t=12' })).toBe(12_000);
+  expect(asked({ ratelimit: '"api";r=7;t=12' })).toBe(0);
 });
 
 describe('the token', () => {
