@@ -26,6 +26,7 @@ export interface HubSettings {
  */
 export async function hubSettings(env: NodeJS.ProcessEnv = process.env): Promise<HubSettings> {
   const set = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
+  const expand = (path: string): string => expandPath(path, env);
   const home = expand(set('HF_HOME') ?? join(set('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'huggingface'));
   const timeout = Number(set('HF_HUB_DOWNLOAD_TIMEOUT') ?? 10);
   return {
@@ -51,5 +52,9 @@ function endpointOf(value: string): string {
 
 /** A token without the white space around it; none is none. */
 const clean = (token: string | undefined): string | undefined => (token?.trim() === '' ? undefined : token?.trim());
-const expand = (path: string): string => path.replace(/^~(?=[/\\]|$)/, homedir());
+/** A path with the home directory for ~, then the variables of `env` for $NAME and ${NAME}; those not set stay. */
+const expandPath = (path: string, env: NodeJS.ProcessEnv): string =>
+  path
+    .replace(/^~(?=[/\\]|$)/, homedir)
+    .replace(/\$(?:(\w+)|\{([^}]*)\})/g, (name, plain?: string, braced?: string) => env[plain ?? braced ?? ''] ?? name);
 const isTrue = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value ?? '');

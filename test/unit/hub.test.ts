@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, open, readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SentenceTransformer } from 'flatrank';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -608,5 +609,10 @@ it('reads its settings from the environment', async () => {
   });
   expect((await hubSettings({ ...set, HF_HUB_DISABLE_IMPLICIT_TOKEN: 'true' })).token).toBeUndefined();
   expect((await hubSettings({ XDG_CACHE_HOME: '/xdg' })).cache).toBe(join('/xdg', 'huggingface', 'hub'));
+  // As in Python: ~, then variables; those not set stay.
+  const places = { DD: home, HF_HOME: '$DD', HF_HUB_CACHE: '${DD}/c/$NONE/${NONE}', HF_TOKEN_PATH: '$DD/token' };
+  expect(await hubSettings(places)).toMatchObject({ cache: `${home}/c/$NONE/\${NONE}`, token: 'hf_file' });
+  expect(await hubSettings({ DD: home, HF_HOME: '$DD' })).toMatchObject({ cache: join(home, 'hub'), token: 'hf_file' });
+  expect((await hubSettings({ HF_HOME: '~/x' })).cache).toBe(join(homedir(), 'x', 'hub'));
   await expectCode(hubSettings({ HF_ENDPOINT: 'ftp://x' }), 'ERR_INVALID_ARGUMENT', /HF_ENDPOINT/);
 });
