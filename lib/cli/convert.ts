@@ -15,7 +15,8 @@ interface ConvertCommandOptions {
 const examples = `
 DIR gets what sentence-transformers, transformers.js and flatrank load: model.safetensors in 32-bit floats,
 onnx/model.onnx with padded inputs, the tokenizer, modules and prompts. With --int8 also onnx/model_quantized.onnx, which
-transformers.js calls dtype 'q8'. Files of those names that are there are replaced.
+transformers.js calls dtype 'q8'. Files of those names that are there are replaced; of another model its weights, graphs
+and tokenizer go.
 
 Examples:
   $ flatrank convert checkpoints/my-roberta --out models/my-roberta

@@ -281,7 +281,8 @@ export class SentenceTransformer {
 
   /**
    * Writes the model to the directory `dir`, as Python's sentence-transformers and transformers.js read it: weights as
-   * model.safetensors and onnx/model.onnx, tokenizer, modules and prompts. Files of those names that are there are replaced.
+   * model.safetensors and onnx/model.onnx, tokenizer, modules and prompts. Files of those names that are there are replaced; of another model its weights, graphs and
+   * tokenizer go.
    * @throws FlatrankError `ERR_NOT_FOUND` where it cannot be written, `ERR_DISPOSED`, `ERR_WORKER`
    */
   async save(dir: string, o: SaveOptions = {}): Promise<void> {
