@@ -3,6 +3,9 @@ import { FlatrankError } from '../errors.js';
 /** What becomes of a cross-encoder's class scores: nothing, the logistic function of each, or softmax over a row. */
 export type Activation = 'none' | 'sigmoid' | 'softmax';
 
+/** Whether a Python class that a configuration names is used: sentence-transformers runs code of no other package. */
+export const isTrusted = (className: string): boolean => className.startsWith('torch.');
+
 /** Activations by the last name of their Python class. */
 const classes: Readonly<Record<string, Activation>> = { Sigmoid: 'sigmoid', Identity: 'none', Softmax: 'softmax' };
 

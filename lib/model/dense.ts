@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { FlatrankError } from '../errors.js';
 import { SafetensorsFile } from '../formats/safetensors.js';
+import { isTrusted } from './activation.js';
 import { denseConfig } from './configs.js';
 import { isFile, readJson } from './json-file.js';
 
@@ -34,7 +35,8 @@ const activations: Readonly<Record<string, (x: number) => number>> = {
 export async function readDense(directory: string): Promise<Dense> {
   const path = join(directory, 'config.json');
   const config = await readJson(path, denseConfig);
-  const activationClass = config.activation_function ?? 'torch.nn.modules.activation.Tanh';
+  const named = config.activation_function ?? '';
+  const activationClass = isTrusted(named) ? named : 'torch.nn.modules.activation.Tanh';
   const name = activationClass.split('.').at(-1)!;
   const activation = Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (!activation)

@@ -3,7 +3,7 @@ import { FlatrankError } from '../errors.js';
 import type { Backend, Precision, Processor } from '../runtime/backend.js';
 import { openOn, type Device } from '../runtime/device.js';
 import type { Job, Servant } from '../runtime/serve.js';
-import { activate, activationOfClass, type Activation } from './activation.js';
+import { activate, activationOfClass, isTrusted, type Activation } from './activation.js';
 import {
   positionLimit,
   readModelDirectory,
@@ -288,13 +288,14 @@ function crossEncoder(
   };
 }
 
-/** The activation that the directory names, else sigmoid for one label and none for more. */
+/** The activation that the directory names where it may, else sigmoid for one label and none for more. */
 function defaultActivation({ transformer, config, sentenceTransformers }: ModelDirectory, labels: number): Activation {
   const name =
     sentenceTransformers.activation_fn ??
     config.sentence_transformers?.activation_fn ??
     config.sbert_ce_default_activation_function;
-  return name != null ? activationOfClass(transformer, name) : labels === 1 ? 'sigmoid' : 'none';
+  if (name != null && isTrusted(name)) return activationOfClass(transformer, name);
+  return labels === 1 ? 'sigmoid' : 'none';
 }
 
 function promptsOf(

@@ -149,10 +149,13 @@ function checkInputs(file: string, { inputMetadata }: InferenceSession): void {
     throw new FlatrankError('ERR_UNSUPPORTED', `Expected ${file} to take the input input_ids but it does not`);
 }
 
-/** The output of the wanted kind: by its usual name, else the first of that rank. */
+/** The output of the wanted kind: by its usual name, else the first of that rank that has not the other kind's name. */
 function chooseOutput(file: string, { outputMetadata }: InferenceSession, kind: OnnxBackendOptions['output']): string {
   const rank = kind === 'hidden' ? 3 : 2;
-  const fitting = outputMetadata.filter((o) => o.isTensor && o.shape.length === rank && /^float(16|32)$/.test(o.type));
+  const others = outputNames[kind === 'hidden' ? 'logits' : 'hidden'];
+  const fitting = outputMetadata.filter(
+    (o) => o.isTensor && o.shape.length === rank && /^float(16|32)$/.test(o.type) && !others.includes(o.name),
+  );
   const chosen = fitting.find(({ name }) => outputNames[kind].includes(name)) ?? fitting[0];
   if (chosen) return chosen.name;
   const wanted = kind === 'hidden' ? 'token vectors (batch, sequence, dimension)' : 'class scores (batch, labels)';

@@ -2,6 +2,8 @@ import { truncate, readFile, rm, writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CrossEncoder, SentenceTransformer } from 'flatrank';
 import { describe, expect, it } from 'vitest';
+import { decodeOnnx } from '../../dist/formats/onnx-decode.js';
+import { encodeOnnx } from '../../dist/formats/onnx-encode.js';
 import { copyOf, copyWithOnly, edit, expectCode, safetensors } from './model-directories.js';
 
 const load = (directory: string, o = {}): Promise<SentenceTransformer> => SentenceTransformer.load(directory, o);
@@ -143,6 +145,9 @@ describe('modules.json', () => {
     const actual = await model.encode('a text');
     for (const [j, value] of y.entries()) expect(actual[j]).toBeCloseTo(value / norm, 5);
 
+    await edit(directory, '2_Dense/config.json', (json) => ({ ...json, activation_function: 'package.ReLU' }));
+    await using other = await load(directory); // as in sentence-transformers, of another package Tanh
+    expect(await other.encode('a text')).toEqual(actual);
     await edit(directory, '2_Dense/config.json', (json) => ({ ...json, activation_function: 'torch.nn.Mish' }));
     await expectCode(load(directory), 'ERR_UNSUPPORTED', /Mish/);
     await edit(directory, '2_Dense/config.json', (json) => ({ ...json, activation_function, out_features: 4 }));
@@ -259,6 +264,22 @@ describe('save', () => {
   });
 });
 
+/** An ONNX model whose token vectors have another name. */
+async function withOutput(name: string): Promise<string> {
+  const directory = await copyWithOnly('tiny-bert', 'onnx');
+  const path = join(directory, 'onnx', 'model.onnx');
+  const model = decodeOnnx(await readFile(path), path);
+  const renamed = (old: string): string => (old === 'last_hidden_state' ? name : old);
+  const nodes = model.graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(renamed),
+    outputs: node.outputs.map(renamed),
+  }));
+  const outputs = model.graph.outputs.map((output) => ({ ...output, name: renamed(output.name) }));
+  await writeFile(path, Buffer.concat(encodeOnnx({ ...model, graph: { ...model.graph, nodes, outputs } })));
+  return directory;
+}
+
 describe('a cross-encoder', () => {
   it('takes its activation from the configuration', async () => {
     const directory = await copyOf('tiny-bert-cross');
@@ -274,10 +295,17 @@ describe('a cross-encoder', () => {
     expect((await current.predict(pairs))[0]).toBeCloseTo(1 / (1 + Math.exp(-logit!)), 6);
     await change({ sentence_transformers: { activation_fn: 'torch.nn.modules.activation.Tanh' } });
     await expectCode(CrossEncoder.load(directory), 'ERR_UNSUPPORTED', /Tanh/);
+    // Classes of other packages are not, as in sentence-transformers.
+    await change({ sentence_transformers: { activation_fn: 'package.Identity' } });
+    await using other = await CrossEncoder.load(directory);
+    expect(await other.predict(pairs)).toEqual(await current.predict(pairs));
   });
 
   it('has a head, which a sentence model has not', async () => {
     await expectCode(load(await copyWithOnly('tiny-bert-cross', 'onnx')), 'ERR_UNSUPPORTED', /logits/);
+    await expectCode(load(await withOutput('logits')), 'ERR_UNSUPPORTED', /logits/);
+    await using named = await load(await withOutput('vectors'));
+    expect(named.dimension).toBe(32);
     const [onnx, checkpoint] = [await copyWithOnly('tiny-bert', 'onnx'), await copyWithOnly('tiny-bert', 'checkpoint')];
     await expectCode(CrossEncoder.load(onnx), 'ERR_UNSUPPORTED', /last_hidden_state/);
     await expectCode(CrossEncoder.load(checkpoint), 'ERR_UNSUPPORTED', /no `classifier\.weight`/);
