@@ -26,9 +26,14 @@ export type ParquetAnswer =
 const baseHeap = 512;
 const heapPerMebibyte = 48;
 
+/** Milliseconds that decoding a row group may take, by the same rule: damaged pages can lead the decoder round for ever. */
+const baseMs = 60_000;
+const msPerMebibyte = 2_000;
+const longestTimerMs = 2 ** 31 - 1;
+
 /**
  * Reads the rows of a Parquet file, one row group at a time. A process of its own decodes them: a few bytes of a
- * damaged file can ask for any amount of memory, and V8 ends the process (not only a worker thread) that runs out of it.
+ * damaged file can ask for any amount of memory or time, and V8 ends the process (not only a worker thread) that runs out of it.
  * Structs are objects, lists are arrays, integers are numbers (a string where a number is not exact), timestamps are in
  * ISO 8601, nulls are null; all codecs of the format but LZO. The `line` of a record is its row, from 1.
  * @throws FlatrankError `ERR_NOT_FOUND`, `ERR_BAD_FILE` naming the file and the row behind which it cannot be read
@@ -45,7 +50,9 @@ export async function* readParquet(
     throw readError(path, cause);
   });
   const job: ParquetJob = { path, columns };
-  const heap = baseHeap + Math.ceil((size / 2 ** 20) * heapPerMebibyte);
+  const mebibytes = size / 2 ** 20;
+  const heap = baseHeap + Math.ceil(mebibytes * heapPerMebibyte);
+  const limitMs = Math.min(baseMs + mebibytes * msPerMebibyte, longestTimerMs);
   const child = fork(fileURLToPath(new URL('./parquet-process.js', import.meta.url)), [JSON.stringify(job)], {
     execArgv: [`--max-old-space-size=${heap}`],
     serialization: 'advanced',
@@ -54,8 +61,8 @@ export async function* readParquet(
   let line = 0;
   try {
     for (;;) {
-      const answer = await ask(child).catch((cause: unknown) => {
-        throw unreadable(path, line, 'one that cannot be decoded in the memory its size justifies', cause);
+      const answer = await ask(child, limitMs).catch((cause: unknown) => {
+        throw unreadable(path, line, 'one that cannot be decoded in the memory and time its size justifies', cause);
       });
       if (answer.error !== undefined) {
         const { code, error } = answer;
@@ -75,9 +82,10 @@ export async function* readParquet(
 const systemErrors = new Set(['ENOENT', 'EISDIR', 'EACCES', 'EPERM', 'EIO']);
 
 /** The answer to one message. The process keeps ours alive only while we wait for it. */
-async function ask(child: ChildProcess): Promise<ParquetAnswer> {
+async function ask(child: ChildProcess, limitMs: number): Promise<ParquetAnswer> {
   const over = new AbortController();
   const { signal } = over;
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   child.ref();
   child.channel?.ref();
   try {
@@ -89,6 +97,7 @@ async function ask(child: ChildProcess): Promise<ParquetAnswer> {
       }),
     ]);
   } finally {
+    clearTimeout(timer);
     over.abort();
     child.channel?.unref();
     child.unref();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadKlueMrc, readDocuments, readParquet } from 'flatrank';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { all, failure, file } from './data-files.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/parquet/${name}`, import.meta.url));
@@ -26,6 +26,18 @@ describe('readParquet', () => {
     });
     expect(records[0]!.fields['big']).toBe('1152921504606846976'); // not exact as a number
     expect(records[6]!.fields['score']).toBeNull();
+  });
+
+  test('a file that leads the decoder round for ever ends at the time its size justifies', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const path = fixture('endless.parquet');
+    const failed = failure(readParquet(path), path);
+    while (vi.getTimerCount() === 0) await new Promise(setImmediate);
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(await failed).toMatch(/^ERR_BAD_FILE .*time/);
   });
 
   test('reads only the columns asked for', async () => {
